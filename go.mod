@@ -1,0 +1,3 @@
+module github.com/gracekit/gracekit
+
+go 1.26.0
