@@ -1,0 +1,50 @@
+package signals
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+)
+
+// An Error is the cause of a context that ended because of a signal:
+//
+//	var sigErr *signals.Error
+//	if errors.As(context.Cause(ctx), &sigErr) {
+//		os.Exit(sigErr.ExitCode())
+//	}
+//
+// errors.Is(err, context.Canceled) holds, so code that only asks whether it was cancelled keeps working.
+type Error struct {
+	Signal os.Signal
+}
+
+func (e *Error) Error() string {
+	if e.Signal == nil {
+		return "signals: received a signal"
+	}
+	return "signals: received " + e.Signal.String()
+}
+
+// Is reports whether target is [context.Canceled].
+func (e *Error) Is(target error) bool { return target == context.Canceled }
+
+// ExitCode returns the status that shells report for a process that the signal ended: 128 plus its number, so 130
+// for SIGINT and 143 for SIGTERM (POSIX: "greater than 128"; bash, dash and zsh add exactly that). It is 1 where the signal
+// has no number.
+func (e *Error) ExitCode() int {
+	if n, ok := e.Signal.(syscall.Signal); ok && n > 0 {
+		return 128 + int(n)
+	}
+	return 1
+}
+
+// FromContext returns the signal that ended ctx or one of the contexts it comes from. It returns nil, false while ctx is
+// not done and when something else ended it.
+func FromContext(ctx context.Context) (os.Signal, bool) {
+	var e *Error
+	if errors.As(context.Cause(ctx), &e) {
+		return e.Signal, true
+	}
+	return nil, false
+}
