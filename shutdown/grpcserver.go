@@ -1,0 +1,41 @@
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A GRPCServer is what this package needs of a *grpc.Server.
+type GRPCServer interface {
+	GracefulStop() // refuses new calls, tells clients to leave, returns when the last call has ended
+	Stop()         // ends all calls
+}
+
+// AddGRPCServer drains srv in PhaseIngress: GracefulStop, and at the deadline Stop, which GracefulStop alone does
+// not have: a stream that never ends would hold it for ever.
+//
+// It returns ErrShuttingDown after the trigger, and an error if srv is nil or name is empty.
+func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer) error {
+	if name == "" {
+		return errors.New("shutdown: gRPC server without a name")
+	}
+	if srv == nil {
+		return fmt.Errorf("shutdown: gRPC server %q is nil", name)
+	}
+	return gs.add(func() error {
+		gs.tasks = append(gs.tasks, task{
+			name:  name,
+			phase: PhaseIngress,
+			run: func(context.Context) error {
+				srv.GracefulStop()
+				return nil
+			},
+			cut: func() error {
+				srv.Stop()
+				return errors.New("calls in flight were cut")
+			},
+		})
+		return nil
+	})
+}

@@ -1,0 +1,151 @@
+package shutdown
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease. It may also implement
+// [ShutdownStarter] and [ShutdownFinisher].
+type Manager interface {
+	// Name is what errors and the report call it.
+	Name() string
+
+	// Start begins to watch and returns without waiting for anything; what it has set up (a registered signal, a
+	// subscription) is in place by then. request may be called at any time, from any goroutine, any number of times, also
+	// before Start returns and after ctx has ended; only the first request of all managers counts.
+	//
+	// ctx ends when the stop is complete, or when another manager failed to start; everything that Start began
+	// has to end then.
+	Start(ctx context.Context, request func(reason error)) error
+}
+
+// A ShutdownStarter is a [Manager] that wants to know when the stop begins, whoever asked for it: to tell the platform, to
+// deregister from a balancer. Delay and the phases begin when it has returned. ctx is that of a [Callback].
+type ShutdownStarter interface {
+	ShutdownStart(ctx context.Context, reason error) error
+}
+
+// A ShutdownFinisher is a [Manager] that wants to know when all phases are done, and how they went.
+// ctx is that of a [Callback].
+type ShutdownFinisher interface {
+	ShutdownFinish(ctx context.Context, r Report) error
+}
+
+// startManager calls m.Start and does not wait for it beyond the trigger. ctx is m's to keep.
+func (gs *GracefulShutdown) startManager(ctx context.Context, m Manager) error {
+	if gs.isDraining() {
+		return ErrShuttingDown
+	}
+	name := m.Name()
+	if r, ok := m.(errorReporter); ok {
+		r.reportErrors(func(err error) { gs.observeError("shutdown manager failed", fmt.Errorf("%s: %w", name, err)) })
+	}
+	returned := make(chan error, 1)
+	go protect(func() error {
+		return m.Start(ctx, func(reason error) { gs.trigger(reason, name) })
+	}, func(err error) { returned <- err })
+
+	select {
+	case err := <-returned:
+		if err != nil {
+			return fmt.Errorf("shutdown: starting manager %s: %w", name, err)
+		}
+		return nil
+	case <-gs.draining: // the end of Start's context is one of the things that close it
+		return ErrShuttingDown
+	}
+}
+
+// An errorReporter is a manager that meets errors which are no reason to stop.
+type errorReporter interface {
+	reportErrors(func(error))
+}
+
+// ContextDone returns a manager that requests the shutdown when ctx ends, with its cause as the reason.
+func ContextDone(name string, ctx context.Context) Manager {
+	if ctx == nil {
+		panic("shutdown: ContextDone: ctx must not be nil")
+	}
+	return contextDone{name, ctx}
+}
+
+type contextDone struct {
+	name string
+	ctx  context.Context
+}
+
+func (m contextDone) Name() string { return m.name }
+
+func (m contextDone) Start(ctx context.Context, request func(error)) error {
+	unwatch := context.AfterFunc(m.ctx, func() { request(context.Cause(m.ctx)) })
+	context.AfterFunc(ctx, func() { unwatch() })
+	return nil
+}
+
+// Poll returns a manager that calls check at once and then every so often, until it returns true, which requests the
+// shutdown: for notices that have to be fetched, such as a cloud's announcement that the machine will be taken away, a file that
+// appears, a lease. The next wait begins when check has returned, so calls never overlap.
+//
+// If check returns true with an error, that is the reason. An error with false, or a panic, is no reason to stop: the first
+// of a row of them goes to the Logger and the ErrorHandler, and the polling goes on. check's context ends when the stop is complete;
+// check should give each call a deadline of its own.
+//
+// It runs one goroutine, from Start to the request or the end of the stop. It panics if every is not positive or check is nil.
+func Poll(name string, every time.Duration, check func(context.Context) (bool, error)) Manager {
+	if every <= 0 {
+		panic(fmt.Sprintf("shutdown: Poll(%q): the interval is %v, must be positive", name, every))
+	}
+	if check == nil {
+		panic(fmt.Sprintf("shutdown: Poll(%q): check must not be nil", name))
+	}
+	return &poll{name: name, every: every, check: check, report: func(error) {}}
+}
+
+type poll struct {
+	name   string
+	every  time.Duration
+	check  func(context.Context) (bool, error)
+	report func(error)
+}
+
+func (p *poll) Name() string                    { return p.name }
+func (p *poll) reportErrors(report func(error)) { p.report = report }
+
+func (p *poll) Start(ctx context.Context, request func(error)) error {
+	go func() {
+		next := time.NewTimer(p.every)
+		defer next.Stop()
+		failing := false
+		for {
+			asks, err := p.checkOnce(ctx)
+			if asks {
+				if err == nil {
+					err = fmt.Errorf("shutdown: %s asks to stop", p.name)
+				}
+				request(err)
+				return
+			}
+			if err != nil && !failing && ctx.Err() == nil {
+				p.report(err)
+			}
+			failing = err != nil
+			next.Reset(p.every)
+			select {
+			case <-ctx.Done():
+				return
+			case <-next.C:
+			}
+		}
+	}()
+	return nil
+}
+
+func (p *poll) checkOnce(ctx context.Context) (asks bool, err error) {
+	protect(func() (err error) {
+		asks, err = p.check(ctx)
+		return err
+	}, func(e error) { err = e })
+	return asks, err
+}

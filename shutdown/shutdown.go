@@ -1,0 +1,235 @@
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A GracefulShutdown stops one service, once. Make it with [New]. All methods are safe for concurrent use.
+type GracefulShutdown struct {
+	config
+	observer observer
+
+	draining chan struct{} // closed at the trigger
+	stopped  chan struct{} // closed when the report is final
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+
+	mu         sync.Mutex
+	state      state
+	settled    chan struct{} // closed when a Start in progress has ended one way or the other
+	parent     context.Context
+	managers   []Manager
+	running    []Manager // those whose Start has succeeded
+	release    func()    // ends the context of the running managers and the watch on parent
+	tasks      []task
+	servers    []*httpServer
+	components []*component // not yet run, running, or failed
+	report     Report
+	err        error
+}
+
+type state int
+
+const (
+	created state = iota
+	starting
+	started
+)
+
+// New returns a GracefulShutdown that does nothing yet. Its defaults are Grace 25s, Delay 0, Linger 500ms, Tail 2s, no logger.
+func New(opts ...Option) *GracefulShutdown {
+	gs := &GracefulShutdown{
+		config:   newConfig(opts),
+		draining: make(chan struct{}),
+		stopped:  make(chan struct{}),
+		release:  func() {},
+	}
+	gs.ctx, gs.cancel = context.WithCancelCause(context.Background())
+	return gs
+}
+
+// AddManager adds what may ask for the shutdown. The managers are started by Start, in the order in which
+// they were added. It returns ErrAlreadyStarted after Start, ErrShuttingDown after the trigger, and an error for a nil manager; it
+// adds all of the managers or none.
+func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
+	for i, m := range managers {
+		if m == nil {
+			return fmt.Errorf("shutdown: AddManager: manager %d is nil", i)
+		}
+	}
+	return gs.add(func() error {
+		if gs.state != created {
+			return ErrAlreadyStarted
+		}
+		gs.managers = append(gs.managers, managers...)
+		return nil
+	})
+}
+
+// AddCallback adds what is to be done when the service stops, before or after Start. It returns ErrShuttingDown after
+// the trigger, and an error that names the callback and what is wrong with it; it adds all of the callbacks or none.
+func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
+	var errs []error
+	for _, c := range callbacks {
+		errs = append(errs, c.validate())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return gs.add(func() error {
+		for _, c := range callbacks {
+			gs.tasks = append(gs.tasks, c.task())
+		}
+		return nil
+	})
+}
+
+// add runs fn under the lock unless the shutdown has begun. fn is never user code.
+func (gs *GracefulShutdown) add(fn func() error) error {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if gs.isDraining() {
+		return ErrShuttingDown
+	}
+	return fn()
+}
+
+func (gs *GracefulShutdown) isDraining() bool {
+	select {
+	case <-gs.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// Start starts the managers and then the components, and returns; Wait waits for the end. The end of ctx
+// requests the shutdown, with its cause as the reason.
+//
+// If a manager fails to start, those already started are stopped, the error names the manager, and Start may be
+// called again. It returns ErrAlreadyStarted if it has succeeded before, and ErrShuttingDown if the shutdown was
+// requested before everything was started (an ended ctx included); Wait then tells how that went.
+func (gs *GracefulShutdown) Start(ctx context.Context) error {
+	settled := make(chan struct{})
+	defer close(settled)
+	err := gs.add(func() error {
+		if gs.state != created {
+			return ErrAlreadyStarted
+		}
+		gs.state, gs.settled, gs.parent = starting, settled, ctx
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+
+	if ctx.Err() != nil {
+		gs.trigger(context.Cause(ctx), "")
+	}
+	unwatch := context.AfterFunc(ctx, func() { gs.trigger(context.Cause(ctx), "") })
+
+	// The managers outlive ctx: a second signal has to force while the first one is being answered.
+	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
+	var running []Manager
+	for _, m := range gs.managers { // nobody appends any more
+		if err = gs.startManager(managersCtx, m); err != nil {
+			break
+		}
+		running = append(running, m)
+	}
+
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	gs.release = func() {
+		unwatch()
+		stopManagers()
+	}
+	switch {
+	case gs.isDraining():
+		gs.state, gs.running = started, running
+		if err == nil {
+			err = ErrShuttingDown
+		}
+	case err != nil:
+		gs.release()
+		gs.state = created
+	default:
+		gs.state, gs.running = started, running
+		for _, c := range gs.components {
+			gs.launch(c)
+		}
+	}
+	return err
+}
+
+// Shutdown requests the shutdown and returns at once. It reports whether this call is the one that started it, whose
+// reason counts. A nil reason stands for "requested". It works before Start as well.
+//
+// The stop runs in goroutines of its own, which have ended when Wait returns, except those of user code that was given up.
+func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.trigger(reason, "") }
+
+func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
+	if reason == nil {
+		reason = errRequested
+	}
+	gs.mu.Lock()
+	if gs.isDraining() {
+		gs.mu.Unlock()
+		return false
+	}
+	gs.report = Report{Reason: reason, Manager: manager, Start: time.Now()}
+	close(gs.draining)
+	gs.mu.Unlock()
+
+	gs.logTrigger(reason, manager)
+	go gs.stop(reason)
+	return true
+}
+
+// Draining returns a channel that is closed when the shutdown begins. A readiness endpoint answers 503 from then
+// on; a long-lived stream tells its client to come again elsewhere.
+func (gs *GracefulShutdown) Draining() <-chan struct{} { return gs.draining }
+
+// Context returns a context that ends when PhaseWork begins, which is when the servers have drained, with the reason of the
+// shutdown as its cause. It is the context of the components, and for any other background work.
+func (gs *GracefulShutdown) Context() context.Context { return gs.ctx }
+
+// Wait waits until the service has stopped. It returns the errors of callbacks, hooks and components, joined in the order of
+// the report, and nil after a clean stop: the reason of a shutdown is no error, unless it is a failed component.
+// Without Start or Shutdown it waits for ever.
+func (gs *GracefulShutdown) Wait() error {
+	<-gs.stopped
+	return gs.err
+}
+
+// Run is Start, then Wait: when it returns, every callback has run. That holds when a manager fails to start, too; the service then
+// stops without Delay and Linger, since it never began to serve, and Run returns that error with those of the callbacks.
+// It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and ErrAlreadyStarted at once
+// after an earlier Start or Run.
+func (gs *GracefulShutdown) Run(ctx context.Context) error {
+	err := gs.Start(ctx)
+	switch {
+	case errors.Is(err, ErrAlreadyStarted):
+		return err
+	case errors.Is(err, ErrShuttingDown):
+		err = nil
+	case err != nil:
+		gs.mu.Lock()
+		gs.delay, gs.linger = 0, 0
+		gs.mu.Unlock()
+		gs.Shutdown(err)
+	}
+	return errors.Join(err, gs.Wait())
+}
+
+// Report tells how the stop went, or how far it has come: callbacks that are running have the state [StateRunning]. Before
+// the trigger it is the zero Report.
+func (gs *GracefulShutdown) Report() Report {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return gs.report.clone()
+}
