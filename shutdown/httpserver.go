@@ -102,9 +102,5 @@ func (s *httpServer) cut() error {
 	}
 	s.mu.Unlock()
 
-	err := fmt.Errorf("%d connections were cut", busy)
-	if closeErr := s.srv.Close(); closeErr != nil {
-		err = fmt.Errorf("%w: %w", err, closeErr)
-	}
-	return err
+	return errors.Join(fmt.Errorf("%d connections were cut", busy), s.srv.Close())
 }

@@ -154,14 +154,13 @@ func bar(start, duration, total time.Duration) string {
 	return strings.Repeat(" ", from) + strings.Repeat("#", to-from) + strings.Repeat(" ", barWidth-to)
 }
 
-// roundDuration leaves three digits or so: 1.234567s is 1.23s, 2.345678ms is 2.35ms.
+// roundDuration leaves three digits: 1.234567s is 1.23s, 309.07ms is 309ms.
 func roundDuration(d time.Duration) time.Duration {
-	for unit := time.Second; unit >= time.Microsecond; unit /= 1000 {
-		if d >= unit {
-			return d.Round(unit / 100)
-		}
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
 	}
-	return d
+	return d.Round(unit)
 }
 
 func firstLine(err error) string {

@@ -114,18 +114,11 @@ func (gs *GracefulShutdown) isDraining() bool {
 // called again. It returns ErrAlreadyStarted if it has succeeded before, and ErrShuttingDown if the shutdown was
 // requested before everything was started (an ended ctx included); Wait then tells how that went.
 func (gs *GracefulShutdown) Start(ctx context.Context) error {
-	settled := make(chan struct{})
-	defer close(settled)
-	err := gs.add(func() error {
-		if gs.state != created {
-			return ErrAlreadyStarted
-		}
-		gs.state, gs.settled, gs.parent = starting, settled, ctx
-		return nil
-	})
+	settled, err := gs.beginStart(ctx)
 	if err != nil {
 		return err
 	}
+	defer close(settled)
 
 	if ctx.Err() != nil {
 		gs.trigger(context.Cause(ctx), "")
@@ -164,6 +157,20 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if gs.state != created {
+		return nil, ErrAlreadyStarted
+	}
+	if gs.isDraining() {
+		return nil, ErrShuttingDown
+	}
+	settled = make(chan struct{})
+	gs.state, gs.settled, gs.parent = starting, settled, ctx
+	return settled, nil
 }
 
 // Shutdown requests the shutdown and returns at once. It reports whether this call is the one that started it, whose

@@ -21,7 +21,7 @@ import (
 )
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the reason. The signals are registered
-// when GracefulShutdown.Start returns, and released when the stop is complete: their default disposition is back then.
+// when GracefulShutdown.Start returns, and released when the stop is complete: their default disposition is back soon after that.
 //
 // A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says.
 // If something else has asked for the shutdown, the first signal does not force yet: a platform sends its SIGTERM
