@@ -121,10 +121,10 @@ func TestDelayServesAndTellsClientsToLeave(t *testing.T) {
 func TestLinger(t *testing.T) {
 	t.Run("an idle connection may make its last request, and then nothing is waited for", func(t *testing.T) {
 		gs := shutdown.New(shutdown.Linger(5 * time.Second)) // the test takes so long only if it fails
-		var states sync.Map
+		states := make(chan http.ConnState, 10)
 		addr := serve(t, gs, &http.Server{
 			Handler:   http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
-			ConnState: func(_ net.Conn, s http.ConnState) { states.Store(s, true) },
+			ConnState: func(_ net.Conn, s http.ConnState) { states <- s },
 		})
 		require.NoError(t, gs.Start(t.Context()))
 		c := dial(t, addr)
@@ -135,9 +135,8 @@ func TestLinger(t *testing.T) {
 		assert.True(t, c.receive().Close)
 		require.NoError(t, gs.Wait())
 		assert.Less(t, gs.Report().Linger, 5*time.Second)
-		for _, s := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateClosed} {
-			_, seen := states.Load(s)
-			assert.True(t, seen, "the user's ConnState was not told %v", s)
+		for _, want := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle, http.StateActive, http.StateClosed} {
+			assert.Equal(t, want, <-states, "what the user's ConnState was told")
 		}
 	})
 	t.Run("ends by itself", func(t *testing.T) {

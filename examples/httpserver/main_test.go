@@ -1,0 +1,255 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary runs itself again to be the server, so that it gets real signals.
+const childVariable = "HTTPSERVER_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A server is a process under test. What it logs is kept line by line.
+type server struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout strings.Builder
+	url    string
+
+	mu    sync.Mutex
+	log   []string
+	ended chan struct{} // closed when the log has ended, which is when the process has
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, cmd: command(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...), ended: make(chan struct{})}
+	s.cmd.Stdout = &s.stdout
+	stderr, err := s.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.cmd.Start())
+	listening := make(chan string, 1)
+	go func() {
+		defer close(s.ended)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			s.mu.Lock()
+			s.log = append(s.log, lines.Text())
+			s.mu.Unlock()
+			if m := regexp.MustCompile(`msg=listening url=(\S+)/ `).FindStringSubmatch(lines.Text()); m != nil {
+				listening <- m[1]
+			}
+		}
+	}()
+	select {
+	case s.url = <-listening:
+	case <-s.ended:
+		t.Fatal("the server ended at once: ", s.logged())
+	}
+	return s
+}
+
+func (s *server) logged() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.log, "\n")
+}
+
+func (s *server) signal(sig os.Signal) {
+	s.t.Helper()
+	require.NoError(s.t, s.cmd.Process.Signal(sig))
+}
+
+func (s *server) wait() (status int) {
+	s.t.Helper()
+	<-s.ended
+	return exitStatus(s.t, s.cmd.Wait())
+}
+
+func exitStatus(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	require.NoError(t, err)
+	return 0
+}
+
+// get returns the body of a 200.
+func get(client *http.Client, url string) (string, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return string(body), err
+}
+
+func TestSIGTERMDuring200SlowRequests(t *testing.T) {
+	s := start(t)
+	const clients = 200
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	defer client.CloseIdleConnections()
+
+	// First all at once, so that each client has a connection that is kept alive.
+	together := func(path string, started func()) {
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				started()
+				body, err := get(client, s.url+path)
+				assert.NoError(t, err)
+				assert.NotEmpty(t, body)
+			})
+		}
+		wg.Wait()
+	}
+	together("/slow?for=100ms", func() {})
+
+	var started sync.WaitGroup
+	started.Add(clients)
+	go func() {
+		started.Wait()
+		time.Sleep(300 * time.Millisecond) // so that the requests are on their way, not only the goroutines
+		s.signal(syscall.SIGTERM)
+	}()
+	together("/slow?for=1s", started.Done)
+
+	assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
+	assert.Contains(t, s.stdout.String(), "shutdown: posixsignal: received terminated (posixsignal), ")
+	assert.Regexp(t, `ingress +http +\|.*#.*\| .* ok`, s.stdout.String())
+}
+
+func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
+	s := start(t)
+	failed := make(chan error)
+	go func() { _, err := get(http.DefaultClient, s.url+"/slow?for=10s"); failed <- err }()
+	inFlight(t, s)
+	s.signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "shutdown begins") }, 10*time.Second, time.Millisecond)
+	s.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, s.wait(), "exit status")
+	assert.Error(t, <-failed)
+	assert.Contains(t, s.logged(), "received terminated while shutting down: exiting at once")
+	assert.NotContains(t, s.logged(), "shutdown complete")
+}
+
+// inFlight switches debug messages on with SIGHUP, which must not end the server, and waits for the one of /slow: that of a
+// second request, since the first may have begun before.
+func inFlight(t *testing.T, s *server) {
+	t.Helper()
+	s.signal(syscall.SIGHUP)
+	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "log level changed") }, 10*time.Second, time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/slow?for=10s", nil)
+	require.NoError(t, err)
+	go func() {
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "slow request begins") }, 10*time.Second, time.Millisecond)
+}
+
+func TestRoutes(t *testing.T) {
+	s := start(t, "-delay", "10ms", "-grace", "5s")
+	for path, want := range map[string]string{
+		"/":             "Hello. Try /slow?for=3s, and press Ctrl-C while it runs.\n",
+		"/slow?for=1ms": "That took 1ms.\n",
+	} {
+		body, err := get(http.DefaultClient, s.url+path)
+		assert.NoError(t, err)
+		assert.Equal(t, want, body)
+	}
+	for path, want := range map[string]string{
+		"/nothing":        "404 Not Found: 404 page not found\n",
+		"/slow?for=1h":    `400 Bad Request: for="1h": want a duration from 0s to 10s, such as 1.5s` + "\n",
+		"/slow?for=-1s":   `400 Bad Request: for="-1s": want a duration from 0s to 10s, such as 1.5s` + "\n",
+		"/slow?for=<b>ab": `400 Bad Request: for="<b>ab": want a duration from 0s to 10s, such as 1.5s` + "\n",
+	} {
+		_, err := get(http.DefaultClient, s.url+path)
+		assert.EqualError(t, err, want)
+	}
+	s.signal(os.Interrupt)
+	assert.Equal(t, 0, s.wait(), "exit status")
+	assert.Contains(t, s.stdout.String(), "delay")
+}
+
+func TestBadStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"port in use", []string{"-addr", taken.Addr().String()}, "httpserver: listen tcp " + taken.Addr().String() + ": bind: address already in use\n"},
+		{"no port", []string{"-addr", "localhost"}, "httpserver: listen tcp: address localhost: missing port in address\n"},
+		{"unknown flag", []string{"-nonsense"}, "httpserver: flag provided but not defined: -nonsense (-help lists the flags)\n"},
+		{"not a duration", []string{"-grace", "soon"}, `httpserver: invalid value "soon" for flag -grace: parse error (-help lists the flags)` + "\n"},
+		{"an argument", []string{"start"}, `httpserver: unexpected argument "start" (-help lists the flags)` + "\n"},
+		{"no grace", []string{"-grace", "0s"}, "httpserver: -grace is 0s, must be positive\n"},
+		{"negative delay", []string{"-delay", "-1s"}, "httpserver: -delay is -1s, must not be negative\n"},
+		{"too long a delay", []string{"-delay", "30s"}, "httpserver: -delay is 30s, which leaves nothing of -grace 25s to stop in\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := command(t, tt.args...)
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			stdout, err := cmd.Output()
+			assert.Equal(t, 1, exitStatus(t, err), "exit status")
+			assert.Equal(t, tt.want, stderr.String())
+			assert.Empty(t, stdout)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	output, err := command(t, "-help").CombinedOutput()
+	assert.Equal(t, 0, exitStatus(t, err), "exit status")
+	assert.Contains(t, string(output), "usage: httpserver [flags]\n")
+	assert.Contains(t, string(output), "-addr host:port\n")
+}
