@@ -21,8 +21,8 @@ type component struct {
 // whose service stops before it was begun is never run.
 //
 // If run returns an error, panics or exits its goroutine, that requests the shutdown with a *[ComponentError], which Wait returns too. An
-// error that only says that it was stopped ([context.Canceled], [net/http.ErrServerClosed], the cause of its context) counts as nil; nil
-// before the trigger means that this part is finished and the service goes on. So a server's Serve returning is never mistaken
+// error that says nothing but that it was stopped ([context.Canceled], [net/http.ErrServerClosed], the cause of its context) counts as
+// nil; nil before the trigger means that this part is finished and the service goes on. So a server's Serve returning is never mistaken
 // for the server having drained: that is the business of [GracefulShutdown.AddHTTPServer].
 //
 // It returns ErrShuttingDown after the trigger, and an error without a name or a function.
@@ -68,13 +68,19 @@ func (gs *GracefulShutdown) runComponent(c *component) {
 	})
 }
 
-// saysStopped reports whether err is how a component says that it has ended because it was told to.
+// saysStopped reports whether err is how a component says that it has ended because it was told to, and says nothing beside
+// it: errors.Join(context.Canceled, errFlush) is a failure.
 func (gs *GracefulShutdown) saysStopped(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) {
-		return true
+	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, because errors.Is finds one leaf and ignores the others
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !gs.saysStopped(err) })
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return gs.saysStopped(inner)
+		}
 	}
 	cause := context.Cause(gs.ctx)
-	return cause != nil && errors.Is(err, cause)
+	return errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) || cause != nil && errors.Is(err, cause)
 }
 
 func (c *component) task() task {

@@ -24,7 +24,7 @@
 //
 //  1. The first request wins, its reason is kept, later ones do nothing. [GracefulShutdown.Draining] is closed,
 //     and the managers' ShutdownStart hooks run.
-//  2. The service goes on accepting and serving for [Delay], because a load balancer that has not noticed yet still opens
+//  2. When these have returned, the service goes on accepting and serving for [Delay], because a load balancer that has not noticed yet still opens
 //     connections. From the request on, each HTTP response says "Connection: close" (HTTP/2: GOAWAY), so that clients leave
 //     one by one. Idle connections that are left after it get [Linger] to make their last request: closing one in the moment its
 //     client uses it loses that request.

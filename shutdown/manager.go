@@ -22,7 +22,8 @@ type Manager interface {
 }
 
 // A ShutdownStarter is a [Manager] that wants to know when the stop begins, whoever asked for it: to tell the platform, to
-// deregister from a balancer. Delay and the phases begin when it has returned. ctx is that of a [Callback].
+// deregister from a balancer. Delay and the phases begin when it has returned, or when half of what Delay leaves of Grace is over. ctx
+// is that of a [Callback].
 type ShutdownStarter interface {
 	ShutdownStart(ctx context.Context, reason error) error
 }
@@ -33,7 +34,11 @@ type ShutdownFinisher interface {
 	ShutdownFinish(ctx context.Context, r Report) error
 }
 
-// startManager calls m.Start and does not wait for it beyond the trigger. ctx is m's to keep.
+// startWait is how long, after the trigger, a manager's Start in progress gets to return: time enough for one that asks within its
+// Start, and that then has its hooks called like any other.
+const startWait = time.Second
+
+// startManager calls m.Start and does not wait for it much beyond the trigger. ctx is m's to keep.
 func (gs *GracefulShutdown) startManager(ctx context.Context, m Manager) error {
 	if gs.isDraining() {
 		return ErrShuttingDown
@@ -47,15 +52,20 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m Manager) error {
 		return m.Start(ctx, func(reason error) { gs.trigger(reason, name) })
 	}, func(err error) { returned <- err })
 
+	var err error
 	select {
-	case err := <-returned:
-		if err != nil {
-			return fmt.Errorf("shutdown: starting manager %s: %w", name, err)
-		}
-		return nil
+	case err = <-returned:
 	case <-gs.draining: // the end of Start's context is one of the things that close it
-		return ErrShuttingDown
+		select {
+		case err = <-returned:
+		case <-time.After(min(startWait, gs.grace/10)):
+			return ErrShuttingDown
+		}
 	}
+	if err != nil {
+		return fmt.Errorf("shutdown: starting manager %s: %w", name, err)
+	}
+	return nil
 }
 
 // An errorReporter is a manager that meets errors which are no reason to stop.
@@ -142,10 +152,13 @@ func (p *poll) Start(ctx context.Context, request func(error)) error {
 	return nil
 }
 
+// checkOnce calls check in a goroutine of its own, so that one that exits its goroutine does not end the polling.
 func (p *poll) checkOnce(ctx context.Context) (asks bool, err error) {
-	protect(func() (err error) {
+	returned := make(chan error, 1)
+	go protect(func() (err error) {
 		asks, err = p.check(ctx)
 		return err
-	}, func(e error) { err = e })
+	}, func(err error) { returned <- err })
+	err = <-returned
 	return asks, err
 }

@@ -173,7 +173,7 @@ func TestHooks(t *testing.T) {
 				onFinish: func(_ context.Context, r shutdown.Report) error {
 					j.add("finish")
 					assert.Equal(t, why, r.Reason)
-					assert.Equal(t, 5*time.Second, r.Total)
+					assert.Equal(t, 6*time.Second, r.Total)
 					assert.Equal(t, "ok ok running", states(r))
 					return notAcknowledged
 				}}
@@ -184,7 +184,7 @@ func TestHooks(t *testing.T) {
 			err := gs.Wait()
 			assert.EqualError(t, err, "platform (finish): not acknowledged")
 			assert.ErrorIs(t, err, notAcknowledged)
-			assert.Equal(t, []string{"0s start", "5s store", "5s finish"}, j.lines)
+			assert.Equal(t, []string{"0s start", "6s store", "6s finish"}, j.lines)
 			assert.Equal(t, "ok ok error", states(gs.Report()))
 		})
 	})

@@ -101,12 +101,16 @@ type observer struct {
 	queue    []func()
 	idle     chan struct{} // closed when the queue is empty; nil before the first notify
 	busy     bool
+	closed   bool
 	panicked []error
 }
 
 func (o *observer) notify(f func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
 	o.queue = append(o.queue, f)
 	if !o.busy {
 		o.busy, o.idle = true, make(chan struct{})
@@ -140,19 +144,24 @@ func (o *observer) drain() {
 	}
 }
 
-func (o *observer) wait(latest time.Time) {
+// close waits until everything is said, but not beyond latest. After it nothing is said any more: whoever waited for the stop may have
+// closed the log.
+func (o *observer) close(latest time.Time) {
 	o.mu.Lock()
 	idle := o.idle
 	o.mu.Unlock()
-	if idle == nil {
-		return
+	if idle != nil {
+		timer := time.NewTimer(time.Until(latest))
+		defer timer.Stop()
+		select {
+		case <-idle:
+		case <-timer.C:
+			lastMoment(idle)
+		}
 	}
-	timer := time.NewTimer(time.Until(latest))
-	defer timer.Stop()
-	select {
-	case <-idle:
-	case <-timer.C:
-	}
+	o.mu.Lock()
+	o.closed, o.queue = true, nil
+	o.mu.Unlock()
 }
 
 func (o *observer) panics() []error {

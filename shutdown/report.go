@@ -126,16 +126,16 @@ func (r Report) rows() []timelineRow {
 			after = append(after, row)
 		}
 	}
+	var told time.Duration // when the managers had been told
+	for _, row := range before {
+		told = max(told, row.start+row.duration)
+	}
 	rows := before
 	if r.Delay > 0 {
-		rows = append(rows, timelineRow{phase: "delay", duration: r.Delay})
+		rows = append(rows, timelineRow{phase: "delay", start: told, duration: r.Delay})
 	}
 	if r.Linger >= time.Millisecond {
-		begin := r.Delay
-		for _, row := range before {
-			begin = max(begin, row.start+row.duration)
-		}
-		rows = append(rows, timelineRow{phase: "linger", start: begin, duration: r.Linger})
+		rows = append(rows, timelineRow{phase: "linger", start: told + r.Delay, duration: r.Linger})
 	}
 	return append(rows, after...)
 }

@@ -40,14 +40,13 @@ func (gs *GracefulShutdown) stop(reason error) {
 	run := stopRun{
 		GracefulShutdown: gs,
 		ctx:              context.WithValue(gs.values(), reasonKey{}, reason),
-		triggered:        begin,
 		graceEnd:         begin.Add(gs.grace),
 		stagesLeft:       len(phases) + min(1, len(before)) + min(1, len(after)),
 	}
 	run.tailEnd = run.graceEnd.Add(gs.tail)
 
-	// 1. Everybody who wants to know is told.
-	run.stage(before)
+	// 1. Everybody who wants to know is told. A hook that hangs leaves the servers their Delay and half of the rest.
+	run.stage(before, begin.Add((gs.grace-gs.delay)/2))
 	// 2. Balancers and clients leave while everything is still served.
 	run.waitDelay()
 	run.waitLinger()
@@ -58,11 +57,11 @@ func (gs *GracefulShutdown) stop(reason error) {
 			working = false
 			gs.cancel(reason)
 		}
-		run.stage(tasks)
+		run.stage(tasks, run.stageEnd())
 	}
 	gs.cancel(reason)
 	// 4. The managers hear how it went.
-	run.stage(after)
+	run.stage(after, run.stageEnd())
 
 	gs.release()
 	gs.finish(run.tailEnd)
@@ -119,14 +118,13 @@ func (gs *GracefulShutdown) phases() [][]task {
 type stopRun struct {
 	*GracefulShutdown
 	ctx        context.Context // the parent of every callback's context
-	triggered  time.Time
 	graceEnd   time.Time
 	tailEnd    time.Time
 	stagesLeft int
 }
 
 func (r *stopRun) waitDelay() {
-	time.Sleep(time.Until(r.triggered.Add(r.delay)))
+	time.Sleep(r.delay)
 	r.setReport(func(report *Report) { report.Delay = r.delay })
 }
 
@@ -145,12 +143,11 @@ func (r *stopRun) waitLinger() {
 	r.setReport(func(report *Report) { report.Linger = time.Since(begin) })
 }
 
-// stage runs tasks at the same time and returns when each has returned or was given up.
-func (r *stopRun) stage(tasks []task) {
+// stage runs tasks at the same time and returns when each has returned or was given up, at end at the latest.
+func (r *stopRun) stage(tasks []task, end time.Time) {
 	if len(tasks) == 0 {
 		return
 	}
-	end := r.stageEnd()
 	r.stagesLeft--
 
 	var wg sync.WaitGroup
@@ -167,7 +164,7 @@ func (r *stopRun) stageEnd() time.Time {
 	if now.Before(r.graceEnd) {
 		return r.graceEnd
 	}
-	return now.Add(r.tailEnd.Sub(now) / time.Duration(r.stagesLeft))
+	return now.Add(r.tailEnd.Sub(now) / time.Duration(max(1, r.stagesLeft)))
 }
 
 // supervise runs one task until it returns, but never beyond its deadline, and records the outcome.
@@ -212,18 +209,18 @@ func (r *stopRun) supervise(t task, row int, end time.Time) {
 	}
 }
 
-// lastMoment gives a task that returns because its deadline has come the chance to say what it has to say. It yields instead of
-// waiting, so that deadlines stay exact; 10,000 times is some 2ms.
-func lastMoment(result <-chan error) (err error, returned bool) {
+// lastMoment gives a goroutine that is about to send, because its deadline has come, the chance to do so. It yields instead of waiting, so
+// that deadlines stay exact; 10,000 times is some 2ms.
+func lastMoment[T any](result <-chan T) (value T, came bool) {
 	for range 10_000 {
 		select {
-		case err := <-result:
-			return err, true
+		case value = <-result:
+			return value, true
 		default:
 			runtime.Gosched()
 		}
 	}
-	return nil, false
+	return value, false
 }
 
 // timedOut is ErrTimeout with how long it took and, if there is more to say than that, what.
@@ -250,7 +247,7 @@ func (r *stopRun) cut(t task) error {
 		return err
 	case <-time.After(min(cutTime, time.Until(r.tailEnd))):
 	}
-	if err, returned := lastMoment(result); returned {
+	if err, came := lastMoment(result); came {
 		return err
 	}
 	return errors.New("cutting what was left has not returned")
@@ -281,7 +278,7 @@ func (gs *GracefulShutdown) finish(latest time.Time) {
 	report := gs.Report()
 	gs.logEnd(report)
 	// Logger and ErrorHandler are user code too: they may block for ever.
-	gs.observer.wait(latest)
+	gs.observer.close(latest)
 
 	gs.err = errors.Join(append(report.errors(), gs.observer.panics()...)...)
 	close(gs.stopped)
