@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 )
 
@@ -71,6 +72,9 @@ func (gs *GracefulShutdown) runComponent(c *component) {
 // saysStopped reports whether err is how a component says that it has ended because it was told to, and says nothing beside
 // it: errors.Join(context.Canceled, errFlush) is a failure.
 func (gs *GracefulShutdown) saysStopped(err error) bool {
+	if cause := context.Cause(gs.ctx); cause != nil && reflect.TypeOf(cause).Comparable() && err == cause {
+		return true
+	}
 	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, because errors.Is finds one leaf and ignores the others
 	case interface{ Unwrap() []error }:
 		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !gs.saysStopped(err) })
@@ -79,8 +83,7 @@ func (gs *GracefulShutdown) saysStopped(err error) bool {
 			return gs.saysStopped(inner)
 		}
 	}
-	cause := context.Cause(gs.ctx)
-	return errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed) || cause != nil && errors.Is(err, cause)
+	return errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed)
 }
 
 func (c *component) task() task {

@@ -82,6 +82,25 @@ func TestComponentThatIsDone(t *testing.T) {
 	}
 }
 
+// A real error is not masked by "stopped" beside it.
+func TestComponentErrorBesideCancelled(t *testing.T) {
+	lost := errors.New("lost 3 messages")
+	for name, err := range map[string]error{
+		"joined":    errors.Join(context.Canceled, lost),
+		"two verbs": fmt.Errorf("flush: %w (%w)", lost, http.ErrServerClosed),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gs := shutdown.New()
+				require.NoError(t, gs.Go("feed", func(ctx context.Context) error { <-ctx.Done(); return err }))
+				require.NoError(t, gs.Start(t.Context()))
+				gs.Shutdown(nil)
+				assert.ErrorIs(t, gs.Wait(), lost)
+			})
+		})
+	}
+}
+
 func TestComponentIsWaitedForInPhaseWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
