@@ -50,7 +50,7 @@ type ComponentError struct {
 func (e *ComponentError) Error() string { return fmt.Sprintf("component %s: %v", e.Name, e.Err) }
 func (e *ComponentError) Unwrap() error { return e.Err }
 
-// A PanicError holds the value and the stack of a panic in a callback, a component, a hook or the ErrorHandler. It unwraps to
+// A PanicError holds the value and the stack of a panic in a callback, a component, a manager, the Logger or the ErrorHandler. It unwraps to
 // the value if that is an error.
 type PanicError struct {
 	Value any

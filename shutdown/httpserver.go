@@ -102,5 +102,9 @@ func (s *httpServer) cut() error {
 	}
 	s.mu.Unlock()
 
-	return errors.Join(fmt.Errorf("%d connections were cut", busy), s.srv.Close())
+	text := "connections were"
+	if busy == 1 {
+		text = "connection was"
+	}
+	return errors.Join(fmt.Errorf("%d %s cut", busy, text), s.srv.Close())
 }

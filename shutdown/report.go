@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -79,14 +81,14 @@ func (r Report) clone() Report {
 //	  ingress  api              |          ##########| 600ms  ok
 //	  store    mysql            |                   #| 2ms    error: mysql (store): connection lost
 //
-// Of errors it shows the first line.
+// Of errors it shows the first line; what a terminal would not print is escaped.
 func (r Report) String() string {
 	if r.Start.IsZero() {
 		return "shutdown: not requested"
 	}
 	by := ""
 	if r.Manager != "" {
-		by = " (" + r.Manager + ")"
+		by = " (" + printable(r.Manager) + ")"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "shutdown: %s%s, %v\n", firstLine(r.Reason), by, roundDuration(r.Total))
@@ -113,7 +115,7 @@ type timelineRow struct {
 func (r Report) rows() []timelineRow {
 	var before, after []timelineRow
 	for _, c := range r.Callbacks {
-		row := timelineRow{c.Phase.String(), c.Name, string(c.State), c.Start, c.Duration}
+		row := timelineRow{c.Phase.String(), printable(c.Name), string(c.State), c.Start, c.Duration}
 		if c.Err != nil {
 			row.outcome += ": " + firstLine(c.Err)
 		}
@@ -168,26 +170,37 @@ func firstLine(err error) string {
 		return ""
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	return printable(line)
 }
 
-// LogValue returns reason, manager, total and each callback's outcome as a group.
+// printable escapes what a terminal would obey and what breaks a line: names and errors may hold what a client has sent.
+func printable(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		if unicode.IsPrint(c) {
+			b.WriteRune(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return b.String()
+}
+
+// LogValue returns reason, manager, the durations, and a line for each callback.
 func (r Report) LogValue() slog.Value {
-	attrs := []slog.Attr{
+	callbacks := make([]string, len(r.Callbacks)) // a list: as a group, callbacks of one name would hide each other in JSON
+	for i, c := range r.Callbacks {
+		callbacks[i] = fmt.Sprintf("%s %s: %s after %v", c.Phase, printable(c.Name), c.State, roundDuration(c.Duration))
+		if c.Err != nil {
+			callbacks[i] += ": " + firstLine(c.Err)
+		}
+	}
+	return slog.GroupValue(
 		slog.String("reason", firstLine(r.Reason)),
 		slog.String("manager", r.Manager),
 		slog.Duration("total", r.Total),
 		slog.Duration("delay", r.Delay),
 		slog.Duration("linger", r.Linger),
-	}
-	var callbacks []any
-	for _, c := range r.Callbacks {
-		outcome := fmt.Sprintf("%s %s after %v", c.Phase, c.State, roundDuration(c.Duration))
-		if c.Err != nil {
-			outcome += ": " + firstLine(c.Err)
-		}
-		callbacks = append(callbacks, slog.String(c.Name, outcome))
-	}
-	attrs = append(attrs, slog.Group("callbacks", callbacks...))
-	return slog.GroupValue(attrs...)
+		slog.Any("callbacks", callbacks),
+	)
 }

@@ -61,7 +61,7 @@ func TestReportAsLogValue(t *testing.T) {
 	var b bytes.Buffer
 	slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: withoutTime})).Info("stopped", "report", r)
 	assert.Equal(t, `level=INFO msg=stopped report.reason=why report.manager=m report.total=1.5s report.delay=0s report.linger=0s`+
-		` report.callbacks.db="store error after 1.23ms: gone"`+"\n", b.String())
+		` report.callbacks="[store db: error after 1.23ms: gone]"`+"\n", b.String())
 	assert.NotPanics(t, func() { _ = shutdown.Report{}.LogValue() })
 }
 

@@ -246,7 +246,7 @@ func TestObservers(t *testing.T) {
 				`level=ERROR msg="shutdown callback failed" error="a (phase 1): A"`,
 				`level=ERROR msg="shutdown callback failed" error="c (phase 3): C"`,
 				`level=ERROR msg="shutdown complete, with errors" report.reason=because report.manager="" report.total=1s report.delay=0s report.linger=0s` +
-					` report.callbacks.a="phase 1 error after 0s: a (phase 1): A" report.callbacks.b="phase 2 ok after 1s" report.callbacks.c="phase 3 error after 0s: c (phase 3): C"`,
+					` report.callbacks="[phase 1 a: error after 0s: a (phase 1): A phase 2 b: ok after 1s phase 3 c: error after 0s: c (phase 3): C]"`,
 				"",
 			}, "\n"), log.String())
 		})

@@ -35,8 +35,11 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// exit is what the second signal does unless OnForce says otherwise.
+// exit is what the second signal does unless OnForce says otherwise. Standard error may be a pipe that is full or that nobody reads any
+// more, just when a stop hangs: that holds the exit up for a moment at most.
 func exit(sig os.Signal) {
+	ignoreBrokenPipe()
+	time.AfterFunc(time.Second, func() { os.Exit(1) })
 	fmt.Fprintf(os.Stderr, "received %v while shutting down: exiting at once\n", sig)
 	os.Exit(1)
 }
@@ -57,7 +60,7 @@ func checkSignals(name string, sigs []os.Signal) {
 		if sig == nil {
 			panic(fmt.Sprintf("signals: %s: nil signal", name))
 		}
-		if sig == os.Kill {
+		if slices.Contains(uncatchable, sig) {
 			panic(fmt.Sprintf("signals: %s(%v): no process can catch this signal", name, sig))
 		}
 	}

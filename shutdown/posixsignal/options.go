@@ -24,7 +24,7 @@ func Signals(sigs ...os.Signal) Option {
 		if sig == nil {
 			panic("posixsignal: Signals: nil signal")
 		}
-		if sig == os.Kill {
+		if slices.Contains(uncatchable, sig) {
 			panic(fmt.Sprintf("posixsignal: Signals(%v): no process can catch this signal", sig))
 		}
 	}

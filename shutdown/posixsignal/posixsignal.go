@@ -21,7 +21,7 @@ import (
 )
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the reason. The signals are registered
-// when GracefulShutdown.Start returns, and released when the stop is complete: their default disposition is back soon after that.
+// when GracefulShutdown.Start returns, and released when the stop is complete: from then on a signal does what it does by default.
 //
 // A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says.
 // If something else has asked for the shutdown, the first signal does not force yet: a platform sends its SIGTERM
@@ -56,7 +56,7 @@ func (m manager) Start(ctx context.Context, request func(reason error)) error {
 		// one that forces. Registered here, not in the goroutine: one that comes the moment after Start must not kill.
 		c := make(chan os.Signal, 2)
 		register(c, m.signals)
-		context.AfterFunc(ctx, func() { signal.Stop(c) })
+		context.AfterFunc(ctx, func() { release(c) })
 		arrived = c
 	}
 	go m.listen(ctx, arrived, request)
@@ -72,6 +72,26 @@ func register(c chan<- os.Signal, sigs []os.Signal) {
 	}
 }
 
+// release gives the signals back. One that came after the end of the stop and before that is sent again: it is for whoever has the
+// signals now, or does what it does by default. (On Windows a process cannot send itself a signal.)
+func release(c chan os.Signal) {
+	signal.Stop(c)
+	for {
+		select {
+		case sig := <-c:
+			resend(sig)
+		default:
+			return
+		}
+	}
+}
+
+func resend(sig os.Signal) {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(sig)
+	}
+}
+
 func (m manager) listen(ctx context.Context, arrived <-chan os.Signal, request func(reason error)) {
 	var askedAt time.Time
 	for {
@@ -81,6 +101,9 @@ func (m manager) listen(ctx context.Context, arrived <-chan os.Signal, request f
 		case sig, open := <-arrived:
 			switch {
 			case ctx.Err() != nil: // with both cases ready, select picks any: the end has to win
+				if open && m.source == nil {
+					resend(sig)
+				}
 				return
 			case !open: // a closed Source has no more signals
 				arrived = nil
@@ -94,8 +117,11 @@ func (m manager) listen(ctx context.Context, arrived <-chan os.Signal, request f
 	}
 }
 
-// exit is what the second signal does unless OnForce says otherwise.
+// exit is what the second signal does unless OnForce says otherwise. Standard error may be a pipe that is full or that nobody reads any
+// more, just when a stop hangs: that holds the exit up for a moment at most.
 func exit(sig os.Signal) {
+	ignoreBrokenPipe()
+	time.AfterFunc(time.Second, func() { os.Exit(1) })
 	fmt.Fprintf(os.Stderr, "received %v while shutting down: exiting at once\n", sig)
 	os.Exit(1)
 }
