@@ -72,7 +72,7 @@ func (gs *GracefulShutdown) runComponent(c *component) {
 // saysStopped reports whether err is how a component says that it has ended because it was told to, and says nothing beside
 // it: errors.Join(context.Canceled, errFlush) is a failure.
 func (gs *GracefulShutdown) saysStopped(err error) bool {
-	if cause := context.Cause(gs.ctx); cause != nil && reflect.TypeOf(cause).Comparable() && err == cause {
+	if cause := context.Cause(gs.ctx); cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { //nolint:errorlint // of a chain, the whole has to be looked at
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, because errors.Is finds one leaf and ignores the others

@@ -225,7 +225,7 @@ func TestNonsensicalOptionsPanic(t *testing.T) {
 		{"shutdown: Delay(1s) leaves nothing of Grace(1s) to stop in", func() { shutdown.New(shutdown.Grace(time.Second), shutdown.Delay(time.Second)) }},
 		{`shutdown: Poll("p"): the interval is 0s, must be positive`, func() { shutdown.Poll("p", 0, nop) }},
 		{`shutdown: Poll("p"): check must not be nil`, func() { shutdown.Poll("p", 1, nil) }},
-		{"shutdown: ContextDone: ctx must not be nil", func() { shutdown.ContextDone("c", nil) }}, //nolint:staticcheck // that is the test
+		{"shutdown: ContextDone: ctx must not be nil", func() { shutdown.ContextDone("c", nil) }},
 		{"shutdown: DrainHandler: next must not be nil", func() { shutdown.New(nil).DrainHandler(nil) }},
 	}
 	for _, tt := range tests {

@@ -42,8 +42,7 @@ func (e *Error) ExitCode() int {
 // FromContext returns the signal that ended ctx or one of the contexts it comes from. It returns nil, false while ctx is
 // not done and when something else ended it.
 func FromContext(ctx context.Context) (os.Signal, bool) {
-	var e *Error
-	if errors.As(context.Cause(ctx), &e) {
+	if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok {
 		return e.Signal, true
 	}
 	return nil, false

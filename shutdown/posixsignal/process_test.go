@@ -230,6 +230,28 @@ func TestDefaultDispositionIsBack(t *testing.T) {
 	}
 }
 
+// A signal that has arrived, but that nobody has looked at when the stop is over, is sent again to whoever has the signals then.
+func TestSignalDuringTheReleaseIsNotLost(t *testing.T) {
+	witness := make(chan os.Signal, 10)
+	signal.Notify(witness, syscall.SIGUSR1)
+	defer signal.Stop(witness)
+	raise := func() {
+		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1))
+		<-witness
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	m := posixsignal.New(posixsignal.Signals(syscall.SIGUSR1), posixsignal.OnForce(func(os.Signal) { t.Error("forced") }))
+	require.NoError(t, m.Start(ctx, func(error) { close(asked); <-goOn }))
+	raise()
+	<-asked // the manager is busy with this one
+	raise() // so this one waits
+	cancel()
+	<-witness // it came again
+	close(goOn)
+}
+
 func TestOtherSignals(t *testing.T) {
 	p := start(t, "other signals")
 	p.expect("ready")
