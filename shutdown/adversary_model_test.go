@@ -281,7 +281,7 @@ func advRandomStop(t *testing.T, rnd *rand.Rand) {
 	if (report.Stacks != nil) != (timeouts > 0) {
 		fail("%d timeouts, %d bytes of stacks", timeouts, len(report.Stacks))
 	}
-	if len(handled) < failures {
+	if len(handled) < failures && took < grace+tail { // at the very end there may be no time left to tell
 		fail("%d failures, %d calls of ErrorHandler", failures, len(handled))
 	}
 	if want := max(lastEnd, phaseEnds[lastPhase]); took != want {

@@ -80,7 +80,8 @@ func Logger(l *slog.Logger) Option {
 }
 
 // ErrorHandler is called for each error as it occurs: of callbacks, hooks, components and polls. All but those of polls are also in
-// the error that Wait returns. fn is called from one goroutine at a time; if it blocks, the stop goes on without it.
+// the error that Wait returns. fn is called from one goroutine at a time; if it blocks, the stop goes on without it, and what could
+// not be told by the end of Grace and Tail, or occurs after Wait has returned, is not told.
 // It panics if fn is nil.
 func ErrorHandler(fn func(error)) Option {
 	if fn == nil {
