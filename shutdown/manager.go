@@ -7,7 +7,7 @@ import (
 )
 
 // A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease. It may also implement
-// [ShutdownStarter] and [ShutdownFinisher].
+// [ShutdownStarter], [ShutdownFinisher] and [Releaser].
 type Manager interface {
 	// Name is what errors and the report call it.
 	Name() string
@@ -32,6 +32,35 @@ type ShutdownStarter interface {
 // ctx is that of a [Callback].
 type ShutdownFinisher interface {
 	ShutdownFinish(ctx context.Context, r Report) error
+}
+
+// A Releaser is a [Manager] that holds something which is to be free again when Wait returns or Start has failed, such as the signals of
+// the process. Release is called in that moment, with the context of the manager's Start ended, and must not take long.
+type Releaser interface {
+	Release()
+}
+
+// release ends the managers' context and has them release what they hold. It waits for that, but not beyond latest.
+func (gs *GracefulShutdown) release(end func(), managers []Manager, latest time.Time) {
+	end()
+	released := make(chan struct{})
+	go func() {
+		defer close(released)
+		for _, m := range managers {
+			if r, ok := m.(Releaser); ok {
+				protect(func() error { r.Release(); return nil }, func(err error) {
+					if err != nil {
+						gs.observeError("shutdown manager failed", fmt.Errorf("%s: release: %w", m.Name(), err))
+					}
+				})
+			}
+		}
+	}()
+	select {
+	case <-released:
+	case <-time.After(min(cutTime, time.Until(latest))):
+		lastMoment(released)
+	}
 }
 
 // startWait is how long, after the trigger, a manager's Start in progress gets to return: time enough for one that asks within its

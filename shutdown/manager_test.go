@@ -221,6 +221,56 @@ func TestHooks(t *testing.T) {
 	})
 }
 
+// releaser holds something.
+type releaser struct {
+	manager
+	release func()
+}
+
+func (r *releaser) Release() { r.release() }
+
+func TestRelease(t *testing.T) {
+	t.Run("before Wait returns, after the context has ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			released := false
+			m := &releaser{manager: manager{name: "m"}}
+			m.release = func() { released = true; assert.Error(t, m.ctx.Err()) }
+			gs := shutdown.New()
+			require.NoError(t, gs.AddManager(m))
+			require.NoError(t, gs.Start(t.Context()))
+			gs.Shutdown(nil)
+			require.NoError(t, gs.Wait())
+			assert.True(t, released)
+		})
+	})
+	t.Run("before a failed Start returns", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			released := false
+			gs := shutdown.New()
+			require.NoError(t, gs.AddManager(&releaser{manager{name: "m"}, func() { released = true }},
+				&manager{name: "broken", start: func(context.Context, func(error)) error { return errors.New("broken") }}))
+			require.Error(t, gs.Start(t.Context()))
+			assert.True(t, released)
+		})
+	})
+	t.Run("one that hangs, panics or exits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			hang := unhang(t)
+			var told []string
+			gs := shutdown.New(shutdown.ErrorHandler(func(err error) { told = append(told, firstLine(err.Error())) }))
+			require.NoError(t, gs.AddManager(
+				&releaser{manager{name: "panics"}, func() { panic("boom") }},
+				&releaser{manager{name: "hangs"}, func() { _ = hang(t.Context()) }}))
+			require.NoError(t, gs.Start(t.Context()))
+			begin := time.Now()
+			gs.Shutdown(nil)
+			require.NoError(t, gs.Wait())
+			assert.Equal(t, 100*time.Millisecond, time.Since(begin))
+			assert.Equal(t, []string{"panics: release: panic: boom"}, told)
+		})
+	})
+}
+
 func TestContextDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -24,7 +24,7 @@ type GracefulShutdown struct {
 	parent     context.Context
 	managers   []Manager
 	running    []Manager // those whose Start has succeeded
-	release    func()    // ends the context of the running managers and the watch on parent
+	endStart   func()    // ends the context of the running managers and the watch on Start's
 	tasks      []task
 	servers    []*httpServer
 	components []*component // not yet run, running, or failed
@@ -46,7 +46,7 @@ func New(opts ...Option) *GracefulShutdown {
 		config:   newConfig(opts),
 		draining: make(chan struct{}),
 		stopped:  make(chan struct{}),
-		release:  func() {},
+		endStart: func() {},
 	}
 	gs.ctx, gs.cancel = context.WithCancelCause(context.Background())
 	return gs
@@ -135,28 +135,39 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		running = append(running, m)
 	}
 
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	gs.release = func() {
+	end := func() {
 		unwatch()
 		stopManagers()
 	}
-	switch {
-	case gs.isDraining():
-		gs.state, gs.running = started, running
+	if gs.settle(err, running, end) {
 		if err == nil {
 			err = ErrShuttingDown
 		}
-	case err != nil:
-		gs.release()
+		return err
+	}
+	if err != nil {
+		gs.release(end, running, time.Now().Add(cutTime))
+	}
+	return err
+}
+
+// settle records how Start went, and runs the components after a good one. It reports whether the shutdown was requested
+// meanwhile, which then is in charge of the running managers.
+func (gs *GracefulShutdown) settle(err error, running []Manager, end func()) (draining bool) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	draining = gs.isDraining()
+	if err != nil && !draining {
 		gs.state = created
-	default:
-		gs.state, gs.running = started, running
+		return false
+	}
+	gs.state, gs.running, gs.endStart = started, running, end
+	if !draining {
 		for _, c := range gs.components {
 			gs.launch(c)
 		}
 	}
-	return err
+	return draining
 }
 
 func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {

@@ -63,7 +63,7 @@ func (gs *GracefulShutdown) stop(reason error) {
 	// 4. The managers hear how it went.
 	run.stage(after, run.stageEnd())
 
-	gs.release()
+	gs.release(gs.endStart, gs.running, run.tailEnd)
 	gs.finish(run.tailEnd)
 }
 
@@ -235,8 +235,8 @@ func timedOut(after time.Duration, err error) error {
 	return fmt.Errorf("%w after %v: %w", ErrTimeout, after, err)
 }
 
-// cutTime is how long a server's Close or Stop is waited for. They take no time, except for a TLS connection that does not take its
-// closing alert (5s in crypto/tls) and for a gRPC server told to wait for its handlers.
+// cutTime is how long a server's Close or Stop, and a manager's Release, is waited for. They take no time, except for a TLS connection
+// that does not take its closing alert (5s in crypto/tls) and for a gRPC server told to wait for its handlers.
 const cutTime = 100 * time.Millisecond
 
 func (r *stopRun) cut(t task) error {

@@ -21,19 +21,19 @@ import (
 )
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the reason. The signals are registered
-// when GracefulShutdown.Start returns, and released when the stop is complete: from then on a signal does what it does by default.
+// when GracefulShutdown.Start returns, and released when it has failed or the stop is complete: from then on they do what they do by default.
 //
 // A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says.
 // If something else has asked for the shutdown, the first signal does not force yet: a platform sends its SIGTERM
 // without knowing that the service is stopping already.
 func New(opts ...Option) shutdown.Manager {
-	m := manager{
+	m := &manager{
 		signals: []os.Signal{os.Interrupt, syscall.SIGTERM},
 		onForce: exit,
 	}
 	for _, o := range opts {
 		if o != nil {
-			o.apply(&m)
+			o.apply(m)
 		}
 	}
 	return m
@@ -44,23 +44,32 @@ type manager struct {
 	onForce     func(os.Signal)
 	forceWindow time.Duration
 	source      <-chan os.Signal
+
+	registered chan os.Signal // nil with Source
 }
 
-func (manager) Name() string { return "posixsignal" }
+func (*manager) Name() string { return "posixsignal" }
 
 // Start registers the signals. Its goroutine ends with ctx.
-func (m manager) Start(ctx context.Context, request func(reason error)) error {
+func (m *manager) Start(ctx context.Context, request func(reason error)) error {
 	arrived := m.source
 	if arrived == nil {
 		// Two places, because os/signal drops what does not fit: a burst loses neither the signal that asks nor the
 		// one that forces. Registered here, not in the goroutine: one that comes the moment after Start must not kill.
-		c := make(chan os.Signal, 2)
-		register(c, m.signals)
-		context.AfterFunc(ctx, func() { release(c) })
-		arrived = c
+		m.registered = make(chan os.Signal, 2)
+		register(m.registered, m.signals)
+		arrived = m.registered
 	}
 	go m.listen(ctx, arrived, request)
 	return nil
+}
+
+// Release gives the signals back. It is no matter of the goroutine's, which ends a little later than the stop: a signal that came in
+// between would have no effect.
+func (m *manager) Release() {
+	if m.registered != nil {
+		signal.Stop(m.registered)
+	}
 }
 
 // register is signal.Notify without the signals that are ignored. It must not be called for none at
@@ -72,27 +81,7 @@ func register(c chan<- os.Signal, sigs []os.Signal) {
 	}
 }
 
-// release gives the signals back. One that came after the end of the stop and before that is sent again: it is for whoever has the
-// signals now, or does what it does by default. (On Windows a process cannot send itself a signal.)
-func release(c chan os.Signal) {
-	signal.Stop(c)
-	for {
-		select {
-		case sig := <-c:
-			resend(sig)
-		default:
-			return
-		}
-	}
-}
-
-func resend(sig os.Signal) {
-	if self, err := os.FindProcess(os.Getpid()); err == nil {
-		_ = self.Signal(sig)
-	}
-}
-
-func (m manager) listen(ctx context.Context, arrived <-chan os.Signal, request func(reason error)) {
+func (m *manager) listen(ctx context.Context, arrived <-chan os.Signal, request func(reason error)) {
 	var askedAt time.Time
 	for {
 		select {
@@ -101,9 +90,6 @@ func (m manager) listen(ctx context.Context, arrived <-chan os.Signal, request f
 		case sig, open := <-arrived:
 			switch {
 			case ctx.Err() != nil: // with both cases ready, select picks any: the end has to win
-				if open && m.source == nil {
-					resend(sig)
-				}
 				return
 			case !open: // a closed Source has no more signals
 				arrived = nil
