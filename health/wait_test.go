@@ -68,17 +68,17 @@ func TestWaitPauses(t *testing.T) {
 
 func TestWaitErrorTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Microsecond)
 		defer cancel()
 		err := health.Wait(ctx, func(context.Context) error { return errBad })
 
 		e, ok := errors.AsType[*health.WaitError](err)
 		require.True(t, ok)
 		assert.Equal(t, 3, e.Attempts)
-		assert.Equal(t, 3*time.Millisecond, e.Elapsed)
+		assert.Equal(t, 2500*time.Microsecond, e.Elapsed)
 		assert.Equal(t, errBad, e.Last)
 		assert.Equal(t, context.DeadlineExceeded, e.Cause)
-		assert.EqualError(t, err, "health: gave up after 3 attempts in 3ms: context deadline exceeded; last failure: bad weather")
+		assert.EqualError(t, err, "health: gave up after 3 attempts in 2.5ms: context deadline exceeded; last failure: bad weather")
 		assert.ErrorIs(t, err, errBad)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 	})
