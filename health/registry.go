@@ -154,7 +154,7 @@ func (r *Registry) updateReadyLocked() {
 func (r *Registry) stateLocked(kind Kind, excluded map[string]bool) State {
 	state := Up
 	for _, c := range r.checks {
-		if excluded[c.Name] || !c.failsLocked(kind, r.started) {
+		if c.state == Up || excluded[c.Name] || !c.failsLocked(kind, r.started) {
 			continue
 		}
 		if c.state == Down {
