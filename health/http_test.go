@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -243,19 +245,26 @@ func TestHTTPTLS(t *testing.T) {
 	assert.ErrorContains(t, err, "HTTP request to an HTTPS server", "what the server says is passed on")
 }
 
+// net/http reads the environment once in a process and exempts "localhost" and loopback addresses from proxies, so the test is a process of its
+// own and calls the host "localhost.", which is the same to a resolver but not to that exemption.
 func TestHTTPIgnoresProxies(t *testing.T) {
-	dead := "http://" + closedAddr(t)
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
-		t.Setenv(name, dead)
+	const target = "GRACEKIT_TEST_PROXY_TARGET"
+	if url := os.Getenv(target); url != "" {
+		_, err := http.Get(url)
+		require.Error(t, err, "the proxy of the test is not in force")
+		assert.NoError(t, health.HTTP(url)(t.Context()))
+		return
 	}
-	t.Setenv("NO_PROXY", "")
-	l := listen(t, "tcp", "127.0.0.1:0")
-	srv := &http.Server{Handler: answer(200, "")}
-	go srv.Serve(l) //nolint:errcheck // ends with Close
-	defer srv.Close()
-	assert.NoError(t, health.Listener(l, "/")(t.Context()))
-	// net/http exempts loopback from proxies by itself, so only another transport can show that ours has none.
-	assert.NoError(t, health.HTTP("http://"+l.Addr().String())(t.Context()))
+	srv := serve(t, answer(200, ""))
+	url := strings.Replace(srv.URL, "127.0.0.1", "localhost.", 1)
+	if err := health.HTTP(url)(t.Context()); err != nil {
+		t.Skipf("localhost. is unknown here: %v", err)
+	}
+	proxy := "http://" + closedAddr(t)
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHTTPIgnoresProxies$")
+	child.Env = append(os.Environ(), target+"="+url, "HTTP_PROXY="+proxy, "http_proxy="+proxy, "NO_PROXY=", "no_proxy=")
+	out, err := child.CombinedOutput()
+	assert.NoError(t, err, "%s", out)
 }
 
 func TestListenerAddresses(t *testing.T) {

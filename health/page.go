@@ -78,9 +78,9 @@ func (v view) writeCheck(b *bytes.Buffer, c CheckReport) {
 	if c.Optional {
 		optional = " <small>optional</small>"
 	}
-	took := "–"
+	took := "not run yet"
 	if last := c.Last(); !last.Time.IsZero() {
-		took = round(last.Duration).String()
+		took = "took " + round(last.Duration).String()
 	}
 	fmt.Fprintf(b, `<li class="%v">
 <h2>%s%s</h2>
@@ -97,35 +97,28 @@ func (v view) writeCheck(b *bytes.Buffer, c CheckReport) {
 }
 
 func (v view) headline() string {
-	switch v.State {
-	case Up:
-		return "Up"
-	case Down:
-		return "Down"
-	case Draining:
-		return "Draining"
-	default:
-		return "Pending"
-	}
+	return map[State]string{Up: "Up", Down: "Down", Pending: "Pending", Draining: "Draining"}[v.State]
 }
 
 // summary is the headline in a sentence.
 func (v view) summary() string {
+	if v.State == Draining {
+		return "The service is about to stop and wants no further requests."
+	}
+	if v.idle && v.State == Pending {
+		return "The checks have not been started."
+	}
 	count := map[State]int{}
 	for _, c := range v.Checks {
 		count[c.State]++
 	}
-	switch {
-	case v.State == Draining:
-		return "The service is about to stop and wants no further requests."
-	case v.idle && v.State == Pending:
-		return "The checks have not been started."
-	case v.State == Up && count[Up] == len(v.Checks):
-		return "All is well with “" + v.Kind.String() + "”."
-	default:
-		return fmt.Sprintf("Of %d checks for “%v”, %d are up, %d down, %d pending.",
-			len(v.Checks), v.Kind, count[Up], count[Down], count[Pending])
+	text := fmt.Sprintf("%d of %d %v checks up", count[Up], len(v.Checks), v.Kind)
+	for _, state := range []State{Down, Pending} {
+		if n := count[state]; n > 0 {
+			text += fmt.Sprintf(", %d %v", n, state)
+		}
 	}
+	return text + "."
 }
 
 func icon(s State) string {
