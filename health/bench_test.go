@@ -141,8 +141,8 @@ func upHandler(b *testing.B, n int) http.Handler {
 	return r.Handler(health.Ready)
 }
 
-// BenchmarkConcurrentRequests makes 1,000 requests while one check of 200ms is under way: to the handler, and over as many
-// connections, where the clients share the processors with the server.
+// BenchmarkConcurrentRequests makes 1,000 requests while one check of 200ms is under way: to the handler, and
+// over as many connections, where the clients share the processors with the server.
 func BenchmarkConcurrentRequests(b *testing.B) {
 	const requests = 1000
 	var runs atomic.Int32

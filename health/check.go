@@ -21,11 +21,11 @@ type Check struct {
 	// Timeout is how long one run may take. The default is one second.
 	Timeout time.Duration
 
-	// Period is the time from the beginning of one run to that of the next. The default is 10 seconds. With [OnDemand]
-	// a request causes the run and waits for it.
+	// Period is the time from the beginning of one run to that of the next. The default is 10 seconds. With
+	// [OnDemand] a request causes the run and waits for it.
 	//
-	// Until a check has come up for the first time it is run more often, with pauses of a tenth of the time since Run began,
-	// so that the service is not called ready a Period too late.
+	// Until a check has come up for the first time it is run more often, with pauses of a tenth of the time
+	// since Run began, so that the service is not called ready a Period too late.
 	Period time.Duration
 
 	// Grace is the time after Run began in which failures do not count. A check that is pending
@@ -43,8 +43,9 @@ type Check struct {
 	Optional bool
 }
 
-// OnDemand is the Period of a check that is run when an endpoint that shows it is asked. All requests that arrive during a run share it.
-// Until the check has come up for the first time it is run in the background like any other.
+// OnDemand is the Period of a check that is run when an endpoint that shows it is asked. All requests that
+// arrive during a run share it. Until the check has come up for the first time it is run in the background like
+// any other.
 const OnDemand time.Duration = -1
 
 const (
@@ -64,7 +65,8 @@ const (
 	Live Kind = 1 << iota
 	// Ready is for /readyz: a service that fails it should get no requests. Draining fails it.
 	Ready
-	// Startup is for /startupz: it has passed for good once each check has been up. A check of no other kind is not run any more then.
+	// Startup is for /startupz: it has passed for good once each check has been up. A check of no other kind is
+	// not run any more then.
 	Startup
 
 	allKinds = Live | Ready | Startup

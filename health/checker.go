@@ -9,7 +9,8 @@ import (
 // historyLen is how many results are kept for the status page.
 const historyLen = 40
 
-// leastPause is between two runs of a check that has not come up yet. Wait, where somebody waits for one thing, goes down to 1ms.
+// leastPause is between two runs of a check that has not come up yet. Wait, where somebody waits for one thing,
+// goes down to 1ms.
 const leastPause = 10 * time.Millisecond
 
 // A checker is a check and what is known of it. The fields below wake are guarded by the mutex of the registry.
@@ -167,8 +168,8 @@ func (c *checker) failsLocked(kind Kind, started time.Time) bool {
 	return kind != 0
 }
 
-// demand has the OnDemand checks of these kinds run, or just one of them, and waits for the results. It returns false if ctx ended before.
-// Runs that are under way already are joined.
+// demand has the OnDemand checks of these kinds run, or just one of them, and waits for the results. It returns
+// false if ctx ended before. Runs that are under way already are joined.
 func (r *Registry) demand(ctx context.Context, kind Kind, only string, excluded map[string]bool) bool {
 	r.mu.Lock()
 	stopped := r.stopped

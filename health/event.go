@@ -18,10 +18,11 @@ type Event struct {
 // maxEvents bounds what a function that hangs can make the queue grow to.
 const maxEvents = 1024
 
-// OnChange has fn called for every change of state from now on. Calls are made one at a time and in the order of the changes, in a goroutine that
-// ends when all are made. No lock is held: fn may use the registry. It never holds up a check: a slow fn gets its events
-// later, and if it is more than 1,024 of them behind, the oldest are dropped. A panic in fn does not stop later calls;
-// the first one is what [Registry.Run] returns in the end. OnChange panics if fn is nil.
+// OnChange has fn called for every change of state from now on. Calls are made one at a time and in the order
+// of the changes, in a goroutine that ends when all are made. No lock is held: fn may use the registry. It
+// never holds up a check: a slow fn gets its events later, and if it is more than 1,024 of them behind, the
+// oldest are dropped. A panic in fn does not stop later calls; the first one is what [Registry.Run] returns in
+// the end. OnChange panics if fn is nil.
 func (r *Registry) OnChange(fn func(Event)) {
 	if fn == nil {
 		panic("health: OnChange(nil): expected a function")

@@ -17,18 +17,19 @@ import (
 //	mux.Handle("/readyz", ready)
 //	mux.Handle("/readyz/{name}", ready)
 //
-// It answers GET and HEAD with 200 if the report is up and with 503 otherwise; a single check by its own state, even if it is Optional. A name
-// that no check of this kind has is answered with 404, another method with 405.
+// It answers GET and HEAD with 200 if the report is up and with 503 otherwise; a single check by its own state,
+// even if it is Optional. A name that no check of this kind has is answered with 404, another method with 405.
 //
 //	?verbose         every check, also if all is well
 //	?exclude=a,b     as if these checks did not exist, for this answer alone; unknown names are reported in the body
 //
-// The body is plain text, or on "Accept: application/json" JSON, or on "Accept: text/html", as browsers send it, a page that shows when each
-// state began, how long the last run took, and the recent results. The page needs no script and no other resource, and
-// reloads itself every five seconds. Bodies give names and states to whoever may ask; see [Details] for the errors.
+// The body is plain text, or on "Accept: application/json" JSON, or on "Accept: text/html", as browsers send
+// it, a page that shows when each state began, how long the last run took, and the recent results. The page
+// needs no script and no other resource, and reloads itself every five seconds. Bodies give names and states to
+// whoever may ask; see [Details] for the errors.
 //
-// Answers come from the last results; only [OnDemand] checks make a request wait. It panics if kind is not Live, Ready, Startup
-// or several of them.
+// Answers come from the last results; only [OnDemand] checks make a request wait. It panics if kind is not
+// Live, Ready, Startup or several of them.
 func (r *Registry) Handler(kind Kind, opts ...HandlerOption) http.Handler {
 	mustBeKind("Handler", kind)
 	h := &handler{registry: r, kind: kind}
@@ -50,8 +51,8 @@ type handlerOptionFunc func(*handlerConfig)
 
 func (f handlerOptionFunc) apply(c *handlerConfig) { f(c) }
 
-// Details says whether bodies include the first line of the error of each failed run. The default is false, because errors name
-// hosts, users and queries: switch it on for an endpoint that only operators reach.
+// Details says whether bodies include the first line of the error of each failed run. The default is false,
+// because errors name hosts, users and queries: switch it on for an endpoint that only operators reach.
 func Details(show bool) HandlerOption {
 	return handlerOptionFunc(func(c *handlerConfig) { c.details = show })
 }
@@ -110,7 +111,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 
 	v := view{
-		Report: h.registry.report(h.kind, name, excluded), unknown: unknown, details: h.config.details, now: time.Now(),
+		Report: h.registry.report(h.kind, name, excluded), single: name != "", unknown: unknown,
+		details: h.config.details, now: time.Now(),
 	}
 	status := http.StatusOK
 	if !v.OK() {
@@ -142,8 +144,8 @@ func respond(w http.ResponseWriter, req *http.Request, status int, contentType [
 	}
 }
 
-// checkName returns the check that the path asks for, or "" for all. The usual way is the pattern of the doc comment. Below a subtree pattern
-// ("/readyz/"), http.StripPrefix or another router it is what follows.
+// checkName returns the check that the path asks for, or "" for all. The usual way is the pattern of the doc
+// comment. Below a subtree pattern ("/readyz/"), http.StripPrefix or another router it is what follows.
 func (h *handler) checkName(req *http.Request) string {
 	pattern, path := req.Pattern, req.URL.Path
 	if pattern == "" || strings.HasSuffix(pattern, "/{name}") {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 const (
@@ -21,14 +20,16 @@ const (
 )
 
 // HTTP returns a probe that expects a GET of rawURL to be answered with a status of 200 to 299 and a body that
-// arrives: up to 4 KiB of it are read. Every attempt opens a new connection, as a kept one
-// would say nothing about the listener. Redirects are not followed but fail, so that a login page is not taken for health;
-// proxies from the environment are ignored; a TLS certificate must be valid. See the options for the exceptions.
+// arrives: up to 4 KiB of it are read. Every attempt opens a new connection, as a kept one would say nothing
+// about the listener. Redirects are not followed but fail, so that a login page is not taken for health;
+// proxies from the environment are ignored; a TLS certificate must be valid. See the options for the
+// exceptions.
 //
-// A wildcard host, as in "http://0.0.0.0:8080/readyz" or "http://:8080/readyz", means this machine: 127.0.0.1 is tried, then ::1.
+// A wildcard host, as in "http://0.0.0.0:8080/readyz" or "http://:8080/readyz", means this machine: 127.0.0.1
+// is tried, then ::1.
 //
-// The errors name the URL without user, password and query, and unwrap to the errors of net, crypto/tls and crypto/x509.
-// A URL that cannot work makes the probe fail with a [Permanent] error.
+// The errors name the URL without user, password and query, and unwrap to the errors of net, crypto/tls and
+// crypto/x509. A URL that cannot work makes the probe fail with a [Permanent] error.
 func HTTP(rawURL string, opts ...HTTPOption) Probe {
 	c := newHTTPConfig(opts)
 	u, err := url.Parse(rawURL)
@@ -60,9 +61,9 @@ func HTTP(rawURL string, opts ...HTTPOption) Probe {
 	})
 }
 
-// Listener returns a probe like that of [HTTP] for the server which accepts from l: path, such as "/readyz", is asked for at
-// l's own address. So it works for port 0, where only the listener knows the port, for wildcard addresses and for unix sockets. If the
-// server speaks TLS, pass [TLS].
+// Listener returns a probe like that of [HTTP] for the server which accepts from l: path, such as "/readyz", is
+// asked for at l's own address. So it works for port 0, where only the listener knows the port, for wildcard
+// addresses and for unix sockets. If the server speaks TLS, pass [TLS].
 //
 // The listener itself is not used but for its address. If it is nil or of an unknown network, or path does
 // not begin with "/", the probe fails with a [Permanent] error.
@@ -101,94 +102,6 @@ func listenerAddress(addr net.Addr) (address, error) {
 	default:
 		return address{}, fmt.Errorf("network %q: expected tcp or unix", network)
 	}
-}
-
-// An HTTPOption changes how the probes of [HTTP] and [Listener] work.
-type HTTPOption interface{ apply(*httpConfig) }
-
-type httpConfig struct {
-	client http.Client
-	tls    *tls.Config
-	header http.Header
-	host   string
-	status []int // empty: 200 to 299
-}
-
-type httpOptionFunc func(*httpConfig)
-
-func (f httpOptionFunc) apply(c *httpConfig) { f(c) }
-
-// ExpectStatus makes these the statuses of a healthy answer, instead of 200 to 299.
-// It panics if there are none, or one is not between 200 and 599.
-func ExpectStatus(codes ...int) HTTPOption {
-	if len(codes) == 0 {
-		panic("health: ExpectStatus(): expected at least one status")
-	}
-	for _, code := range codes {
-		if code < 200 || code > 599 {
-			panic(fmt.Sprintf("health: ExpectStatus(%d): expected 200 to 599", code))
-		}
-	}
-	codes = slices.Clone(codes)
-	return httpOptionFunc(func(c *httpConfig) { c.status = codes })
-}
-
-// Header adds a header to the request; use it several times for several. The header Host is an option of its own.
-// It panics if key is not a header's name, or value cannot be sent.
-func Header(key, value string) HTTPOption {
-	if !isToken(key) {
-		panic(fmt.Sprintf("health: Header(%q, …): expected the name of a header", key))
-	}
-	if http.CanonicalHeaderKey(key) == "Host" {
-		panic(fmt.Sprintf("health: Header(%q, …): use the option Host", key))
-	}
-	if strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r == 0x7f) }) {
-		panic(fmt.Sprintf("health: Header(%q, …): the value contains a control character", key)) // it may be a secret
-	}
-	return httpOptionFunc(func(c *httpConfig) { c.header.Add(key, value) })
-}
-
-// Host sets the host the server is asked for, where that differs from the address it is reached at: the header Host and, for TLS, the name
-// that is sent and that the certificate must be valid for, unless [TLS] gives a ServerName. It panics if name is empty or not a host.
-func Host(name string) HTTPOption {
-	u, err := url.Parse("http://" + name + "/")
-	if err != nil || name == "" || u.Host != name {
-		panic(fmt.Sprintf("health: Host(%q): expected host or host:port", name))
-	}
-	return httpOptionFunc(func(c *httpConfig) { c.host = name })
-}
-
-// TLS sets how TLS is spoken: a private certificate authority as RootCAs, a client certificate, a ServerName. For a [Listener] it also
-// says that TLS is spoken at all. The config is cloned. It panics if config is nil, and the probe's constructor
-// panics if a [Client] with its own Transport is given too, as that has its own.
-func TLS(config *tls.Config) HTTPOption {
-	if config == nil {
-		panic("health: TLS(nil): expected a *tls.Config")
-	}
-	config = config.Clone()
-	return httpOptionFunc(func(c *httpConfig) { c.tls = config })
-}
-
-// Client has the requests made by client. Its Transport, if set, is used as it is, so proxies, kept connections
-// and TLS are its own affair; its CheckRedirect, if set, may allow redirects. It panics if client is nil.
-func Client(client *http.Client) HTTPOption {
-	if client == nil {
-		panic("health: Client(nil): expected an *http.Client")
-	}
-	return httpOptionFunc(func(c *httpConfig) { c.client = *client })
-}
-
-func newHTTPConfig(opts []HTTPOption) *httpConfig {
-	c := &httpConfig{header: http.Header{}}
-	for _, opt := range opts {
-		if opt != nil {
-			opt.apply(c)
-		}
-	}
-	if c.tls != nil && c.client.Transport != nil {
-		panic("health: TLS and Client: the Transport of the client has a TLS configuration of its own")
-	}
-	return c
 }
 
 // probe asks for u over the connections of dial; nil stands for the usual way.
@@ -286,8 +199,8 @@ func displayURL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
 
-// unparsable describes a text that is no URL. As nobody can tell which part of it is the password, one that may have a
-// password or a query is not shown, nor is the error of net/url, which quotes it.
+// unparsable describes a text that is no URL. As nobody can tell which part of it is the password, one that may
+// have a password or a query is not shown, nor is the error of net/url, which quotes it.
 func unparsable(rawURL string, err error) error {
 	if strings.ContainsAny(rawURL, "@?") {
 		return errors.New("health: HTTP: expected a URL (the text is not shown as it may contain a password)")
@@ -306,11 +219,4 @@ func firstLine(text string, limit int) string {
 		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
 	return text
-}
-
-// isToken reports whether s is a token of RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r > unicode.MaxASCII || !isLetter(byte(r)) && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	})
 }

@@ -206,7 +206,8 @@ func TestHTTPNetworkErrors(t *testing.T) {
 	err := health.HTTP("http://" + closedAddr(t))(t.Context())
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 
-	// RFC 6761, 6.4: .invalid never resolves; here it is asked for from a resolver that answers nothing, so nobody else is contacted.
+	// RFC 6761, 6.4: .invalid never resolves; here it is asked for from a resolver that answers nothing, so
+	// nobody else is contacted.
 	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errBad }}
 	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: resolver}).DialContext}}
 	err = health.HTTP("http://db.invalid/", health.Client(client))(t.Context())
@@ -245,8 +246,9 @@ func TestHTTPTLS(t *testing.T) {
 	assert.ErrorContains(t, err, "HTTP request to an HTTPS server", "what the server says is passed on")
 }
 
-// net/http reads the environment once in a process and exempts "localhost" and loopback addresses from proxies, so the test is a process of its
-// own and calls the host "localhost.", which is the same to a resolver but not to that exemption.
+// net/http reads the environment once in a process and exempts "localhost" and loopback addresses from proxies,
+// so the test is a process of its own and calls the host "localhost.", which is the same to a resolver but not
+// to that exemption.
 func TestHTTPIgnoresProxies(t *testing.T) {
 	const target = "GRACEKIT_TEST_PROXY_TARGET"
 	if url := os.Getenv(target); url != "" {

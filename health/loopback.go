@@ -44,7 +44,7 @@ type address struct {
 func parseAddress(addr string) (address, error) {
 	if path, ok := unixPath(addr); ok {
 		if path == "" {
-			return address{}, errors.New("expected a path after unix:")
+			return address{}, errors.New(`expected a path after "unix:"`)
 		}
 		return address{network: "unix", candidates: []string{path}}, nil
 	}

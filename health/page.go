@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// The page is written by hand, as those of net/http/pprof are: html/template would keep the linker from dropping unused
-// methods in every program that has a health check. Whatever is not a constant, a number or a valid name goes through html.EscapeString.
+// The page is written by hand, as those of net/http/pprof are: html/template would keep the linker from
+// dropping unused methods in every program that has a health check. Whatever is not a constant, a number or a
+// valid name goes through html.EscapeString.
 
 //go:embed page.css
 var pageStyle string

@@ -106,8 +106,8 @@ type call struct {
 	err  error
 }
 
-// attempt calls probe once and waits until it has returned or its time is up. In that case the call is returned too if
-// it is still going on: there must not be another one before its done is closed.
+// attempt calls probe once and waits until it has returned or its time is up. In that case the call is returned
+// too if it is still going on: there must not be another one before its done is closed.
 func attempt(ctx context.Context, probe Probe, timeout time.Duration) (stuck *call, err error) {
 	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,9 @@ func TestTCP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.NoError(t, health.TCP(tt.addr)(t.Context()))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a deadline is shared by the candidates
+			defer cancel()
+			assert.NoError(t, health.TCP(tt.addr)(ctx))
 		})
 	}
 }

@@ -27,8 +27,9 @@ type Registry struct {
 // ErrAlreadyStarted is returned when [Registry.Run] is called a second time.
 var ErrAlreadyStarted = errors.New("health: Run was called before")
 
-// New returns a registry of these checks, which are reported in this order. Without any, the endpoints show just that the process
-// answers, and whether it drains. The error names every problem of every check; it Is [ErrDuplicate] or [ErrInvalidName] if that is among them.
+// New returns a registry of these checks, which are reported in this order. Without any, the endpoints show
+// just that the process answers, and whether it drains. The error names every problem of every check; it Is
+// [ErrDuplicate] or [ErrInvalidName] if that is among them.
 //
 // Nothing is checked, and every check is pending, before [Registry.Run].
 func New(checks ...Check) (*Registry, error) {
@@ -57,12 +58,15 @@ func New(checks ...Check) (*Registry, error) {
 	return r, nil
 }
 
-// Run runs the checks until ctx ends. Then it begins to drain, as nobody can vouch for the readiness of the service any more, and returns;
-// all other states stay as they are. A check cut short by that proves nothing and changes no state.
+// Run runs the checks until ctx ends. Then it begins to drain, as nobody can vouch for the readiness of the
+// service any more, and returns; all other states stay as they are. A check cut short by that proves nothing
+// and changes no state.
 //
-// Each check has a goroutine, and so has each run of its probe. All have ended when Run returns, except that of a probe which ignores its context.
+// Each check has a goroutine, and so has each run of its probe. All have ended when Run returns, except that of
+// a probe which ignores its context.
 //
-// It returns nil, or the first panic of an [Registry.OnChange] function until then as a *[PanicError]. A second call returns [ErrAlreadyStarted].
+// It returns nil, or the first panic of an [Registry.OnChange] function until then as a *[PanicError]. A second
+// call returns [ErrAlreadyStarted].
 func (r *Registry) Run(ctx context.Context) error {
 	r.mu.Lock()
 	if r.stopped != nil {
@@ -88,21 +92,22 @@ func (r *Registry) Run(ctx context.Context) error {
 	return r.events.failure
 }
 
-// Ready returns a channel that is closed as soon as [Registry.Report] of Ready is up for the first time. It stays closed afterwards, whatever becomes
-// of the checks, so it tells that the service came up, not that it is up now. If draining begins earlier, it is never closed.
+// Ready returns a channel that is closed as soon as [Registry.Report] of Ready is up for the first time. It
+// stays closed afterwards, whatever becomes of the checks, so it tells that the service came up, not that it is
+// up now. If draining begins earlier, it is never closed.
 func (r *Registry) Ready() <-chan struct{} { return r.ready }
 
-// Drain makes Ready endpoints fail from now on, so that balancers send no further requests; Live and Startup endpoints
-// do not. The checks go on. It may be called at any time, any number of times, and cannot be undone.
+// Drain makes Ready endpoints fail from now on, so that balancers send no further requests; Live and Startup
+// endpoints do not. The checks go on. It may be called at any time, any number of times, and cannot be undone.
 func (r *Registry) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drainLocked()
 }
 
-// DrainOn has the registry drain when ch is closed, or gives a value. The very next request is answered accordingly: no goroutine has to
-// run first. The goroutine it starts for the event ends when the registry drains, hence at the end of Run at the latest.
-// It panics if ch is nil.
+// DrainOn has the registry drain when ch is closed, or gives a value. The very next request is answered
+// accordingly: no goroutine has to run first. The goroutine it starts for the event ends when the registry
+// drains, hence at the end of Run at the latest. It panics if ch is nil.
 func (r *Registry) DrainOn(ch <-chan struct{}) {
 	if ch == nil {
 		panic("health: DrainOn(nil): expected a channel")

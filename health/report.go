@@ -43,9 +43,11 @@ type Result struct {
 	Err      error // nil for a success
 }
 
-// Report returns what is known of the checks of this kind. Its State is Down if any of them is down that is not Optional,
-// else Pending if one is pending, else Up; and Draining in any case if kind includes Ready and the registry drains.
-// It runs no check, not even one that is [OnDemand]. It panics if kind is not Live, Ready, Startup or several of them.
+// Report returns what is known of the checks of this kind. Its State is Down if any of them is down that is not
+// Optional, else Pending if one is pending, else Up; and Draining in any case if kind includes Ready and the
+// registry drains. Whether a check counts is said at Startup and Check.Grace; its own State is given as it is.
+// Report runs no check, not even one that is [OnDemand]. It panics if kind is not Live, Ready, Startup or
+// several of them.
 func (r *Registry) Report(kind Kind) Report {
 	mustBeKind("Report", kind)
 	return r.report(kind, "", nil)

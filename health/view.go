@@ -10,6 +10,7 @@ import (
 // A view is what one answer shows.
 type view struct {
 	Report
+	single  bool     // one check was asked for by its path
 	unknown []string // names in ?exclude= that no check has, quoted
 	details bool
 	now     time.Time
@@ -17,7 +18,7 @@ type view struct {
 
 var marks = map[State]string{Up: "+", Down: "-", Pending: "?", Draining: "~"}
 
-// writeText writes "ok", or a line for each check and one for all of them.
+// writeText writes "ok", or a line for each check and one for all of them together.
 func (v view) writeText(b *bytes.Buffer, verbose bool) {
 	for _, name := range v.unknown {
 		fmt.Fprintf(b, "warning: exclude: no %v check is named %s\n", v.Kind, name)
@@ -35,6 +36,9 @@ func (v view) writeText(b *bytes.Buffer, verbose bool) {
 			fmt.Fprintf(b, ": %s", text)
 		}
 		b.WriteByte('\n')
+	}
+	if v.single {
+		return
 	}
 	fmt.Fprintf(b, "%v: %v", v.Kind, v.State)
 	if v.idle && v.State == Pending {
@@ -77,7 +81,5 @@ func (v view) writeJSON(b *bytes.Buffer) {
 		}
 		body.Checks = append(body.Checks, item)
 	}
-	if err := json.NewEncoder(b).Encode(body); err != nil {
-		panic(err) // nothing in it can fail
-	}
+	_ = json.NewEncoder(b).Encode(body) // neither the types in it nor a bytes.Buffer can fail
 }

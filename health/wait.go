@@ -106,13 +106,13 @@ type Attempt struct {
 }
 
 // A WaitError tells why [Wait] gave up. Through [errors.Is] and [errors.As] both Last and Cause are found, and
-// [context.Canceled] or [context.DeadlineExceeded] if the context ended. As a failed attempt may well have timed out on its own,
-// look at Cause to learn whether the deadline of the wait had passed.
+// [context.Canceled] or [context.DeadlineExceeded] if the context ended. As a failed attempt may well have
+// timed out on its own, look at Cause to learn whether the deadline of the wait had passed.
 type WaitError struct {
 	Attempts int           // how often the probe was called
 	Elapsed  time.Duration // how long Wait took
-	// Last is the last failure of the probe, or nil if it was never called. An attempt that failed only because the context
-	// ended does not hide the failure before it.
+	// Last is the last failure of the probe, or nil if it was never called. An attempt that failed only because
+	// the context ended does not hide the failure before it.
 	Last error
 	// Cause is why there was no further attempt: the [context.Cause] of the context, or [ErrPermanent].
 	Cause error
