@@ -1,0 +1,326 @@
+// Package browsertest opens the pages of this module in a real browser.
+package browsertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/health"
+)
+
+// screenshots is a directory to keep what the browser showed, for people to look at.
+const screenshots = "GRACEKIT_TEST_SCREENSHOTS"
+
+func TestHealthPage(t *testing.T) {
+	browser := startBrowser(t)
+
+	pages := []struct {
+		name      string
+		handler   http.Handler
+		status    int64
+		headline  string
+		states    []string // of the checks, in order
+		lightTone string   // of the headline
+		darkTone  string
+	}{
+		{"up", checked(t, false), 200, "Up", []string{"up", "up", "up", "up"}, "rgb(24, 121, 78)", "rgb(76, 195, 138)"},
+		{"down", checked(t, true), 503, "Down", []string{"up", "down", "pending", "down"}, "rgb(193, 39, 45)", "rgb(255, 133, 137)"},
+		{"pending", idle(t), 503, "Pending", []string{"pending", "pending"}, "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
+		{"draining", draining(t), 503, "Draining", []string{"up", "up", "up", "up"}, "rgb(47, 95, 179)", "rgb(134, 176, 255)"},
+	}
+	screens := []struct {
+		name          string
+		width, height int64
+	}{{"wide", 1280, 800}, {"phone", 360, 740}}
+
+	for _, page := range pages {
+		srv := httptest.NewServer(page.handler)
+		defer srv.Close()
+		for _, scheme := range []string{"light", "dark"} {
+			for _, screen := range screens {
+				t.Run(strings.Join([]string{page.name, scheme, screen.name}, "-"), func(t *testing.T) {
+					tab := openTab(t, browser)
+					var seen struct {
+						Headline, Tone, Ground string
+						States, Tones          []string
+						Overflow               bool
+						Names, Sparks          int
+					}
+					var shot []byte
+					require.NoError(t, chromedp.Run(tab.ctx,
+						emulation.SetScriptExecutionDisabled(true), // the page must not need it; Evaluate works all the same
+						emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+						chromedp.EmulateViewport(screen.width, screen.height),
+					))
+					var err error
+					for range 3 { // the page reloads itself after five seconds, which on a busy machine may be in the middle of this
+						ctx, cancel := context.WithTimeout(tab.ctx, 20*time.Second)
+						err = chromedp.Run(ctx,
+							chromedp.Navigate(srv.URL+"/readyz"),
+							chromedp.Evaluate(lookAtPage, &seen),
+							chromedp.FullScreenshot(&shot, 100),
+						)
+						cancel()
+						if err == nil {
+							break
+						}
+					}
+					require.NoError(t, err)
+					keepScreenshot(t, shot)
+
+					tone, ground := page.lightTone, "rgb(244, 245, 247)"
+					if scheme == "dark" {
+						tone, ground = page.darkTone, "rgb(14, 17, 22)"
+					}
+					assert.Equal(t, page.headline, seen.Headline)
+					assert.Equal(t, tone, seen.Tone)
+					assert.Equal(t, ground, seen.Ground, "the style sheet is in force")
+					assert.Equal(t, page.states, seen.States)
+					for i, state := range seen.States {
+						assert.NotEqual(t, seen.Ground, seen.Tones[i], "the colour of %s", state)
+						if state != "up" {
+							assert.NotEqual(t, "rgb(24, 121, 78)", seen.Tones[i], "the colour of %s", state)
+						}
+					}
+					assert.Equal(t, len(page.states), seen.Names, "names on the screen")
+					assert.Equal(t, len(page.states), seen.Sparks, "sparklines on the screen")
+					assert.False(t, seen.Overflow, "the page is wider than the screen")
+
+					status, requests, complaints := tab.observed()
+					assert.Equal(t, page.status, status)
+					assert.Empty(t, complaints)
+					for _, request := range requests {
+						assert.Equal(t, srv.URL+"/readyz", request)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Without any script the page shows what has changed since it was opened.
+func TestHealthPageReloadsItself(t *testing.T) {
+	browser := startBrowser(t)
+	registry := newHealth(t, false)
+	srv := httptest.NewServer(registry.Handler(health.Ready))
+	defer srv.Close()
+	tab := openTab(t, browser)
+	require.NoError(t, chromedp.Run(tab.ctx,
+		emulation.SetScriptExecutionDisabled(true),
+		chromedp.Navigate(srv.URL+"/readyz"),
+		chromedp.WaitVisible("header.up", chromedp.ByQuery),
+	))
+	registry.Drain()
+	assert.NoError(t, chromedp.Run(tab.ctx, chromedp.WaitVisible("header.draining", chromedp.ByQuery)))
+}
+
+// lookAtPage reads what somebody in front of the screen sees.
+const lookAtPage = `(() => {
+	const visible = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0 && r.right <= innerWidth };
+	const all = s => [...document.querySelectorAll(s)];
+	const states = all(".state");
+	return {
+		Headline: document.querySelector("h1").innerText,
+		Tone: getComputedStyle(document.querySelector("h1")).color,
+		Ground: getComputedStyle(document.body).backgroundColor,
+		States: states.filter(visible).map(e => e.innerText.trim()),
+		Tones: states.map(e => getComputedStyle(e).color),
+		Overflow: document.documentElement.scrollWidth > innerWidth,
+		Names: all("h2").filter(visible).length,
+		Sparks: all(".spark").filter(visible).length,
+	};
+})()`
+
+// checked serves four checks that have run for a while; some of them fail, if failing.
+func checked(t *testing.T, failing bool) http.Handler {
+	return newHealth(t, failing).Handler(health.Ready, health.Details(true))
+}
+
+func draining(t *testing.T) http.Handler {
+	registry := newHealth(t, false)
+	registry.Drain()
+	return registry.Handler(health.Ready)
+}
+
+func idle(t *testing.T) http.Handler {
+	well := func(context.Context) error { return nil }
+	registry, err := health.New(health.Check{Name: "mysql", Probe: well}, health.Check{Name: "redis", Probe: well})
+	require.NoError(t, err)
+	return registry.Handler(health.Ready)
+}
+
+func newHealth(t *testing.T, failing bool) *health.Registry {
+	const period = 10 * time.Millisecond
+	const settled = 30 // runs of each
+	ran := make(chan struct{}, 4)
+	probe := func(fails func(run int) error) health.Probe {
+		run := 0
+		return func(ctx context.Context) error {
+			if run++; run == settled {
+				ran <- struct{}{}
+			}
+			if run > settled { // from now on the page stands still
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			select { // as if there were work
+			case <-time.After(time.Duration(1+run*7%5) * time.Millisecond):
+			case <-ctx.Done():
+			}
+			if failing {
+				return fails(run)
+			}
+			return nil
+		}
+	}
+	never := func(int) error { return nil }
+	refused := errors.New("dial tcp 10.0.0.7:6379: connect: connection refused")
+	late := func(run int) error {
+		if run > 20 {
+			return refused
+		}
+		return nil
+	}
+	always := func(int) error { return refused }
+	registry, err := health.New(
+		health.Check{Name: "mysql", Probe: probe(never), Period: period, Timeout: time.Hour},
+		health.Check{Name: "redis", Probe: probe(late), Period: period, Timeout: time.Hour},
+		health.Check{Name: "policy-cache", Probe: probe(always), Period: period, Timeout: time.Hour, Failures: 1000},
+		health.Check{Name: "a-mail-relay-with-quite-a-long-name.example.com", Probe: probe(always), Period: period, Timeout: time.Hour, Optional: true},
+	)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- registry.Run(ctx) }()
+	t.Cleanup(func() { cancel(); assert.NoError(t, <-done) })
+	for range 4 {
+		<-ran
+	}
+	require.Eventually(t, func() bool { // the result of the last run is in
+		for _, check := range registry.Report(health.Ready).Checks {
+			if len(check.History) < settled {
+				return false
+			}
+		}
+		return true
+	}, 10*time.Second, time.Millisecond)
+	return registry
+}
+
+// startBrowser starts a browser that ends with the test, or skips the test if there is none.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome", "headless-shell", "chrome-headless-shell"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no chromium, chrome or headless-shell in PATH")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoSandbox, // as root, in containers
+		chromedp.DisableGPU,
+		chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("force-color-profile", "srgb"),
+		chromedp.WSURLReadTimeout(time.Minute),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits until the browser has ended, so that its directory can be removed
+		cancel()
+	})
+	require.NoError(t, chromedp.Run(ctx), "start %s", path)
+	return ctx
+}
+
+// A tab is a page of the browser and what happened in it.
+type tab struct {
+	ctx context.Context
+
+	mu         sync.Mutex
+	status     int64
+	requests   []string
+	complaints []string
+}
+
+func openTab(t *testing.T, browser context.Context) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	tab := &tab{ctx: ctx}
+	chromedp.ListenTarget(ctx, tab.observe)
+	require.NoError(t, chromedp.Run(ctx, network.Enable(), cdplog.Enable(), runtime.Enable()))
+	return tab
+}
+
+func (tab *tab) observe(event any) {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" { // the icon is part of the page
+			tab.requests = append(tab.requests, e.Request.URL)
+		}
+	case *network.EventResponseReceived:
+		if e.Type == network.ResourceTypeDocument {
+			tab.status = e.Response.Status
+		}
+	case *cdplog.EventEntryAdded:
+		// That the page itself is a 503 is not a fault of the page.
+		if !strings.Contains(e.Entry.Text, "the server responded with a status of 503") {
+			tab.complaints = append(tab.complaints, fmt.Sprintf("%s: %s", e.Entry.Level, e.Entry.Text))
+		}
+	case *runtime.EventConsoleAPICalled:
+		tab.complaints = append(tab.complaints, fmt.Sprintf("console.%s", e.Type))
+	case *runtime.EventExceptionThrown:
+		tab.complaints = append(tab.complaints, e.ExceptionDetails.Error())
+	}
+}
+
+func (tab *tab) observed() (status int64, requests, complaints []string) {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	return tab.status, tab.requests, tab.complaints
+}
+
+func keepScreenshot(t *testing.T, png []byte) {
+	t.Helper()
+	dir := os.Getenv(screenshots)
+	if dir == "" {
+		return
+	}
+	name := strings.ReplaceAll(strings.TrimPrefix(t.Name(), "TestHealthPage/"), "/", "-") + ".png"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), png, 0o600))
+}

@@ -1,0 +1,107 @@
+package health
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// An HTTPOption changes how the probes of [HTTP] and [Listener] work.
+type HTTPOption interface{ apply(*httpConfig) }
+
+type httpConfig struct {
+	client http.Client
+	tls    *tls.Config
+	header http.Header
+	host   string
+	status []int // empty: 200 to 299
+}
+
+type httpOptionFunc func(*httpConfig)
+
+func (f httpOptionFunc) apply(c *httpConfig) { f(c) }
+
+// ExpectStatus makes these the statuses of a healthy answer, instead of 200 to 299.
+// It panics if there are none, or one is not between 200 and 599.
+func ExpectStatus(codes ...int) HTTPOption {
+	if len(codes) == 0 {
+		panic("health: ExpectStatus(): expected at least one status")
+	}
+	for _, code := range codes {
+		if code < 200 || code > 599 {
+			panic(fmt.Sprintf("health: ExpectStatus(%d): expected 200 to 599", code))
+		}
+	}
+	codes = slices.Clone(codes)
+	return httpOptionFunc(func(c *httpConfig) { c.status = codes })
+}
+
+// Header adds a header to the request; use it several times for several. The header Host is an option of its own.
+// It panics if key is not a header's name, or value cannot be sent.
+func Header(key, value string) HTTPOption {
+	if !isToken(key) {
+		panic(fmt.Sprintf("health: Header(%q, …): expected the name of a header", key))
+	}
+	if http.CanonicalHeaderKey(key) == "Host" {
+		panic(fmt.Sprintf("health: Header(%q, …): use the option Host", key))
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r == 0x7f) }) {
+		panic(fmt.Sprintf("health: Header(%q, …): the value contains a control character", key)) // it may be a secret
+	}
+	return httpOptionFunc(func(c *httpConfig) { c.header.Add(key, value) })
+}
+
+// Host sets the host the server is asked for, where that differs from the address it is reached at: the header
+// Host and, for TLS, the name that is sent and that the certificate must be valid for, unless [TLS] gives a
+// ServerName. It panics if name is empty or not a host.
+func Host(name string) HTTPOption {
+	u, err := url.Parse("http://" + name + "/")
+	if err != nil || name == "" || u.Host != name {
+		panic(fmt.Sprintf("health: Host(%q): expected host or host:port", name))
+	}
+	return httpOptionFunc(func(c *httpConfig) { c.host = name })
+}
+
+// TLS sets how TLS is spoken: a private certificate authority as RootCAs, a client certificate, a ServerName.
+// For a [Listener] it also says that TLS is spoken at all. The config is cloned. It panics if config is nil,
+// and the probe's constructor panics if a [Client] with its own Transport is given too, as that has its own.
+func TLS(config *tls.Config) HTTPOption {
+	if config == nil {
+		panic("health: TLS(nil): expected a *tls.Config")
+	}
+	config = config.Clone()
+	return httpOptionFunc(func(c *httpConfig) { c.tls = config })
+}
+
+// Client has the requests made by client. Its Transport, if set, is used as it is, so proxies, kept connections
+// and TLS are its own affair; its CheckRedirect, if set, may allow redirects. It panics if client is nil.
+func Client(client *http.Client) HTTPOption {
+	if client == nil {
+		panic("health: Client(nil): expected an *http.Client")
+	}
+	return httpOptionFunc(func(c *httpConfig) { c.client = *client })
+}
+
+func newHTTPConfig(opts []HTTPOption) *httpConfig {
+	c := &httpConfig{header: http.Header{}}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(c)
+		}
+	}
+	if c.tls != nil && c.client.Transport != nil {
+		panic("health: TLS and Client: the Transport of the client has a TLS configuration of its own")
+	}
+	return c
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r > unicode.MaxASCII || !isLetter(byte(r)) && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
+}

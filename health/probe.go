@@ -1,0 +1,164 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"time"
+)
+
+// A Probe looks at one thing once and returns nil if it is well.
+//
+// It should return soon after ctx ends. One that does not is reported as timed out and is not called
+// again before it has returned, so slow calls never pile up. A panic becomes a [PanicError].
+// Wait and a Registry call a probe in a goroutine of its own, which ends when the probe returns, and never
+// call the same one twice at a time. The probes of this package are safe for concurrent use.
+type Probe func(ctx context.Context) error
+
+var (
+	// ErrTimeout is returned when a probe did not return in the time it had.
+	// It Is [context.DeadlineExceeded].
+	ErrTimeout error = timeoutError{}
+
+	// ErrPermanent is matched by every error made by [Permanent], and is the Cause in a [WaitError]
+	// when a probe returned one.
+	ErrPermanent = errors.New("health: permanent failure")
+)
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "health: probe timed out" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// TCP returns a probe that connects to addr, "host:port", and hangs up.
+//
+// The host may be a wildcard ("", "0.0.0.0", "::"), as in the address of a server that listens on all
+// interfaces: each attempt then tries 127.0.0.1 and, if that fails, ::1. An address that begins
+// with "/", "@" (Linux: abstract) or "unix:" is a unix socket. For an address that cannot work
+// the probe fails with a [Permanent] error.
+func TCP(addr string) Probe {
+	a, err := parseAddress(addr)
+	if err != nil {
+		return broken(fmt.Errorf("health: TCP(%q): %w", addr, err))
+	}
+	return func(ctx context.Context) error {
+		conn, err := a.dial(ctx)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+// Ping returns a probe that calls p.PingContext: for *[database/sql.DB], and for what is modelled on it.
+// If p is nil, or a nil pointer, the probe fails with a [Permanent] error.
+func Ping(p interface{ PingContext(context.Context) error }) Probe {
+	if isNil(p) {
+		return broken(fmt.Errorf("health: Ping(%T(nil)): expected something to ping", p))
+	}
+	return p.PingContext
+}
+
+// Permanent marks err as one that no further attempt will mend, such as a wrong password: [Wait] gives up at once.
+// It has the text of err, unwraps to it, and Is [ErrPermanent]. Permanent(nil) is nil.
+// A [Registry] treats it like any other failure.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string        { return e.err.Error() }
+func (e *permanentError) Unwrap() error        { return e.err }
+func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
+
+// A PanicError is what a panic in a probe or callback becomes.
+type PanicError struct {
+	Value any    // what panic was called with
+	Stack []byte // of the goroutine that panicked, as [debug.Stack] formats it
+}
+
+// Error gives the value, an empty line and the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// errExited stands for a probe that ended its goroutine instead of returning.
+var errExited = errors.New("health: the probe called runtime.Goexit")
+
+// noticeTime is how long a probe gets to return after its context has ended, before it counts as one that ignores
+// its context. Without it the error of a probe that does obey, which says what it was waiting for, would be lost.
+const noticeTime = 50 * time.Millisecond
+
+// A call is one run of a probe. Its err may be read once done is closed.
+type call struct {
+	done chan struct{}
+	err  error
+}
+
+// attempt calls probe once and waits until it has returned or its time is up. In that case the call is returned
+// too if it is still going on: there must not be another one before its done is closed.
+func attempt(ctx context.Context, probe Probe, timeout time.Duration) (stuck *call, err error) {
+	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	c := &call{done: make(chan struct{}), err: errExited}
+	go func() {
+		defer close(c.done)
+		defer func() {
+			if v := recover(); v != nil {
+				c.err = &PanicError{Value: v, Stack: debug.Stack()}
+			}
+		}()
+		c.err = probe(attemptCtx)
+	}()
+
+	select {
+	case <-c.done:
+	case <-attemptCtx.Done():
+		notice := time.NewTimer(noticeTime)
+		defer notice.Stop()
+		select {
+		case <-c.done:
+		case <-notice.C:
+			stuck = c
+		}
+	}
+
+	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
+	switch {
+	case stuck != nil && timedOut:
+		return stuck, fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout)
+	case stuck != nil:
+		return stuck, fmt.Errorf("the probe ignores its context: %w", context.Cause(ctx))
+	case c.err != nil && timedOut:
+		return nil, fmt.Errorf("%w after %v: %w", ErrTimeout, timeout, c.err)
+	default:
+		return nil, c.err
+	}
+}
+
+// broken returns the probe for input that can never work.
+func broken(err error) Probe {
+	err = Permanent(err)
+	return func(context.Context) error { return err }
+}
+
+// isNil reports whether v is nil or a nil pointer, which as an interface value is not nil.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	rv := reflect.ValueOf(v)
+	return rv.Kind() == reflect.Pointer && rv.IsNil()
+}
