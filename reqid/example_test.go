@@ -17,8 +17,8 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// newLogger writes what changes from run to run (time, duration) to nowhere, so that
-// the examples have an output to compare.
+// newLogger leaves out what changes from run to run, so that the examples have an
+// output to compare.
 func newLogger() *slog.Logger {
 	return slog.New(reqid.LogHandler(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

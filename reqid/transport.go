@@ -2,7 +2,7 @@ package reqid
 
 import (
 	"net/http"
-	"slices"
+	"strings"
 )
 
 // Transport returns a RoundTripper that sends the request ID of a request's context in
@@ -81,38 +81,52 @@ func (t *transport) edits(req *http.Request) []edit {
 }
 
 func (t *transport) additions(h http.Header, s *scope) (edits []edit) {
-	add := func(key, value string) {
-		if _, explicit := h[key]; !explicit && value != "" {
+	// add reports whether the request then has our value.
+	add := func(key, value string) bool {
+		for name, values := range h {
+			if strings.EqualFold(name, key) {
+				return holds(values, value)
+			}
+		}
+		if value != "" {
 			edits = append(edits, edit{key, value})
 		}
+		return value != ""
 	}
-	add(t.header, s.id)
-	if id, explicit := h[t.header]; !explicit || holds(id, s.id) {
+	if add(t.header, s.id) {
 		add(headerRoot, s.root)
 	}
-	add(headerTraceParent, s.traceparent)
-	if trace, explicit := h[headerTraceParent]; !explicit || holds(trace, s.traceparent) {
+	if add(headerTraceParent, s.traceparent) {
 		add(headerTraceState, s.tracestate)
 	}
 	return edits
 }
 
 func (t *transport) removals(req *http.Request, s *scope) (edits []edit) {
-	redirected := req.Response != nil
-	remove := func(key string, ours ...string) bool {
-		values, ok := req.Header[key]
-		if !ok || !redirected && !slices.ContainsFunc(ours, func(v string) bool { return holds(values, v) }) {
-			return false
-		}
-		edits = append(edits, edit{key: key})
-		return true
-	}
 	if s == nil {
 		s = new(scope)
 	}
-	remove(t.header, s.id, s.parent, s.root)
-	remove(headerRoot, s.root)
-	if remove(headerTraceParent, s.traceparent) {
+	redirected := req.Response != nil
+	traced := false
+	for name, values := range req.Header { // a key that somebody wrote directly may be in any case
+		var ours bool
+		switch {
+		case strings.EqualFold(name, t.header):
+			ours = holds(values, s.id) || holds(values, s.parent) || holds(values, s.root)
+		case strings.EqualFold(name, headerRoot):
+			ours = holds(values, s.root)
+		case strings.EqualFold(name, headerTraceParent):
+			ours = holds(values, s.traceparent)
+			traced = traced || ours
+		case strings.EqualFold(name, headerTraceState):
+		default:
+			continue
+		}
+		if ours || redirected {
+			edits = append(edits, edit{key: name})
+		}
+	}
+	if traced {
 		edits = append(edits, edit{key: headerTraceState}) // it means nothing alone
 	}
 	return edits

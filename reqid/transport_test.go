@@ -158,6 +158,7 @@ func TestTransportHeaders(t *testing.T) {
 		{"an empty ID", http.Header{"X-Request-Id": nil}, with(without(all, "X-Root-Request-Id"), "X-Request-Id"), http.Header{"X-Request-Id": nil}},
 		{"a trace of the caller's", http.Header{"Traceparent": {otherTrace}}, with(without(all, "Tracestate"), "Traceparent", otherTrace), http.Header{"Traceparent": {otherTrace}}},
 		{"our trace", http.Header{"Traceparent": {traceParent}}, all, http.Header{}},
+		{"our ID under a key of another case", http.Header{"x-request-id": {"abc"}}, with(without(all, "X-Request-Id"), "x-request-id", "abc"), http.Header{}},
 		{"our trace, another state", http.Header{"Traceparent": {traceParent}, "Tracestate": {"x=y"}}, with(all, "Tracestate", "x=y"), http.Header{}},
 	}
 	for _, tt := range tests {
@@ -209,6 +210,8 @@ func TestTransportOnRedirects(t *testing.T) {
 		{"nothing explicit", http.Header{}, http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}}, http.Header{}},
 		{"explicit ID", http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"}, "X-Other": {"o"}},
 			http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"}, "X-Other": {"o"}, "Traceparent": {traceParent}}, http.Header{"X-Other": {"o"}}},
+		{"explicit ID under a key of another case", http.Header{"x-request-id": {"mine"}},
+			http.Header{"X-Request-Id": {"mine"}, "Traceparent": {traceParent}}, http.Header{}},
 		{"explicit trace", http.Header{"Traceparent": {"00-" + suiteTrace + "-" + suiteSpan + "-00"}, "Tracestate": {"x=y"}},
 			http.Header{"X-Request-Id": {"abc"}, "Traceparent": {"00-" + suiteTrace + "-" + suiteSpan + "-00"}, "Tracestate": {"x=y"}}, http.Header{}},
 	}
