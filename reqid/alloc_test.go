@@ -60,7 +60,7 @@ func TestLogHandlerAllocations(t *testing.T) {
 		"plain":      log,
 		"attributes": log.With("x", 1),
 		"group":      log.With("x", 1).WithGroup("g").With("y", 2),
-		"L":          reqid.L(ctx),
+		"L":          loggerInRequest(t, slog.New(slog.NewJSONHandler(io.Discard, nil)), "abc"),
 	}
 	for name, log := range loggers {
 		for n := range len(args) + 1 {
@@ -90,7 +90,7 @@ func TestFirstRecordAllocations(t *testing.T) {
 func TestADisabledLevelCostsNothing(t *testing.T) {
 	ctx := withID(t, "abc", "alice")
 	log := slog.New(reqid.LogHandler(slog.NewJSONHandler(io.Discard, nil))).WithGroup("g")
-	l := reqid.L(ctx)
+	l := loggerInRequest(t, slog.New(slog.NewJSONHandler(io.Discard, nil)), "abc")
 	assert.Zero(t, allocs(t, func() {
 		log.DebugContext(ctx, "m", "k", "v")
 		l.Debug("m", "k", "v")

@@ -335,6 +335,12 @@ func TestLogHandlerWithoutAContext(t *testing.T) {
 	assert.Equal(t, "msg=m\n", out.String())
 }
 
+func TestLogHandlerWithNothing(t *testing.T) {
+	h := reqid.LogHandler(textHandler(io.Discard))
+	assert.Same(t, h, h.WithAttrs(nil))
+	assert.Same(t, h, h.WithGroup(""))
+}
+
 func TestLogHandlerKeepsTheSource(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(reqid.LogHandler(slog.NewJSONHandler(&out, &slog.HandlerOptions{AddSource: true})))
