@@ -95,7 +95,7 @@ func TestExtractReportsWhatItReplaced(t *testing.T) {
 	}{
 		{"empty", []string{""}, `""`},
 		{"two", []string{"a", "b"}, `2 values of x-request-id, the first "a"`},
-		{"too long", []string{strings.Repeat("a", 900<<10)}, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"… (921600 bytes)`},
+		{"too long", []string{strings.Repeat("a", 900<<10)}, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"... (921600 bytes)`},
 		{"line feed", []string{"a\r\nb"}, `"a\r\nb"`},
 		{"U+2028", []string{"a\u2028b"}, `"a\u2028b"`},
 		{"invalid UTF-8", []string{"a\xff"}, `"a\xff"`},
@@ -157,7 +157,7 @@ func FuzzExtract(f *testing.F) {
 		if err != nil && len(err.Error()) > 600 {
 			t.Fatalf("got an error text of %d bytes, want at most 600", len(err.Error()))
 		}
-		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "…", ""), func(r rune) bool { return r < ' ' || r > '~' }) {
+		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Fatalf("got error text %q, want printable ASCII", err)
 		}
 		out := inject(ctx)

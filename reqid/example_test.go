@@ -285,5 +285,5 @@ func ExampleParseTraceParent() {
 	fmt.Println(err)
 	// Output:
 	// 4bf92f3577b34da6a3ce929d0e0e4736 true <nil>
-	// reqid: invalid traceparent: "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f0"… (55 bytes): version ff is forbidden
+	// reqid: invalid traceparent: "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f0"... (55 bytes): version ff is forbidden
 }

@@ -108,8 +108,8 @@ func allows(patterns []hostPattern, u *url.URL) bool {
 	return false
 }
 
-// hostName returns s in lower case and without the dot of the root. ok is false if
-// s cannot be a host name: what is not plainly a name must not match a pattern.
+// hostName returns s in lower case and without the dot of the root. ok is false if s
+// cannot be a host name: what is not plainly a name must not match a pattern.
 func hostName(s string) (name string, ok bool) {
 	s = strings.TrimSuffix(s, ".")
 	if s == "" || len(s) > 253 { // RFC 1035, 2.3.4

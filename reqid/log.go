@@ -11,8 +11,8 @@ import (
 const (
 	RequestIDKey = "requestID"
 	UsernameKey  = "username"
-	ParentKey    = "parentRequestID" // only under Chain, not on the first hop
-	RootKey      = "rootRequestID"   // only under Chain
+	ParentKey    = "parentRequestID" // only under [Chain], not on the first hop
+	RootKey      = "rootRequestID"   // only under [Chain], or if [Extract] found one
 )
 
 // A LogOption changes how [LogHandler] works.
@@ -22,8 +22,8 @@ type logOptionFunc func(*logKeys)
 
 func (f logOptionFunc) applyLog(k *logKeys) { f(k) }
 
-// Rename gives an attribute another key: Rename(RequestIDKey, "request_id").
-// An empty key leaves it out. It panics if key is not one of the four constants.
+// Rename gives an attribute another key: Rename(RequestIDKey, "request_id"). An empty
+// key leaves it out. It panics if key is not one of the four constants.
 func Rename(key, as string) LogOption {
 	i := slices.Index(defaultKeys[:], key)
 	if i < 0 {
@@ -43,47 +43,51 @@ type fields uint8
 // LogHandler returns a handler that adds requestID and username to every record whose
 // context has them, and hands it to next. slog passes a context only from the methods
 // that take one: log.InfoContext(ctx, …), not log.Info(…); see [L] for the others.
+// Under [Chain] it also adds parentRequestID and rootRequestID.
 //
-// They stand at the root, before the record's own attributes and outside of every group,
-// in whatever order WithGroup and WithAttrs were called. An attribute that the
-// root already has, from With or in the record, is not added again, and wrapping twice is
-// wrapping once (the options of the outer call count).
+// They stand at the root, before the record's own attributes and outside of every
+// group, in whatever order WithGroup and WithAttrs were called. An attribute that the
+// root already has, from With or in the record, is not added again. Wrapping twice is
+// wrapping once: the inner options still count, the outer ones count more.
 //
-// The first record that a logger writes in a request is given the attributes. From the second on it goes to a
-// handler that next.WithAttrs made and that the request keeps, so the cost is
-// that of a logger with the attributes formatted beforehand, and there is no
-// allocation. Loggers with an open group do so from the first record.
+// It costs about as much as a logger that was given the two attributes by With, and
+// makes no allocation for a record of up to 5 attributes. That is so once the logger has
+// written a record or two in the request; a logger's first one is given the attributes
+// instead, or a handler of its own if a group is open.
 //
-// Do not make the result of LogHandler(slog.Default().Handler()) the default while
-// that is still the standard library's own: the two would wait for each other forever
-// (https://go.dev/issue/62424). It panics if next is nil.
+// Do not make the result of LogHandler(slog.Default().Handler()) the default while that
+// is still the standard library's own: the two would wait for each other forever
+// (https://go.dev/issue/62424). It panics if next is nil, or if the options give two
+// attributes the same key.
 func LogHandler(next slog.Handler, opts ...LogOption) slog.Handler {
 	if next == nil {
 		panic("reqid: LogHandler(nil): must be a handler")
 	}
-	keys := defaultKeys
+	h := &logHandler{keys: defaultKeys, next: next}
+	if inner, ok := next.(*logHandler); ok {
+		*h = *inner
+	}
 	for _, o := range opts {
 		if o != nil {
-			o.applyLog(&keys)
+			o.applyLog(&h.keys)
 		}
 	}
-	if h, ok := next.(*logHandler); ok {
-		if len(opts) == 0 {
-			return h
+	h.taken = h.keys.among(h.given)
+	for i, key := range h.keys {
+		if key != "" && slices.Contains(h.keys[:i], key) {
+			panic(fmt.Sprintf("reqid: LogHandler: two attributes have the key %q: must differ", key))
 		}
-		renamed := *h
-		renamed.keys = keys
-		return &renamed
 	}
-	return &logHandler{keys: keys, next: next}
+	return h
 }
 
-// logHandler is immutable.
+// logHandler is immutable once LogHandler or L has returned it.
 type logHandler struct {
 	keys  logKeys
 	bound *scope       // of L: for records whose context has none
 	next  slog.Handler // with everything With and WithGroup were given
-	taken fields       // what the root already has by WithAttrs
+	given []slog.Attr  // what the root already has by WithAttrs
+	taken fields       // which of ours are among given
 
 	// Only once a group is open: what next was before it, and what came since, so that
 	// the attributes can be put before the group.
@@ -107,9 +111,8 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	}
 	with := *h
 	if h.root == nil {
-		for _, a := range attrs {
-			with.taken |= h.keys.find(a)
-		}
+		with.given = append(slices.Clip(h.given), attrs...)
+		with.taken |= h.keys.among(attrs)
 	} else {
 		// A handler owns the slice it is given, so next must not get ours.
 		with.since = append(slices.Clip(h.since), step{attrs: slices.Clone(attrs)})
@@ -152,8 +155,9 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	var array [len(h.keys)]slog.Attr
 	attrs := h.appendAttrs(array[:0], s, u, taken)
-	const inline = 5 // as many attributes a slog.Record holds without allocating
-	if h.root == nil && len(attrs)+r.NumAttrs() <= inline && s.derived.first(h) {
+	if h.root == nil && s.derived.first(h) {
+		// Perhaps the only one, such as the line of an access log: that does not pay
+		// for a handler. From the second on, not having to format ours again does.
 		return h.next.Handle(ctx, prepend(attrs, r))
 	}
 	with := h.derive(slices.Clone(attrs))
@@ -177,9 +181,6 @@ func (h *logHandler) appendAttrs(attrs []slog.Attr, s *scope, u *user, taken fie
 
 // derive returns next with attrs at the root.
 func (h *logHandler) derive(attrs []slog.Attr) slog.Handler {
-	if len(attrs) == 0 {
-		return h.next
-	}
 	if h.root == nil {
 		return h.next.WithAttrs(attrs)
 	}
@@ -197,31 +198,36 @@ func (h *logHandler) derive(attrs []slog.Attr) slog.Handler {
 // prepend returns a new record, since copies of r may share the memory behind its
 // attributes.
 func prepend(attrs []slog.Attr, r slog.Record) slog.Record {
-	with := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-	with.AddAttrs(attrs...)
+	// Added one by one, the attributes would allocate again and again.
+	var array [12]slog.Attr
+	all := append(array[:0], attrs...)
 	r.Attrs(func(a slog.Attr) bool {
-		with.AddAttrs(a)
+		all = append(all, a)
 		return true
 	})
+	with := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	with.AddAttrs(all...)
 	return with
 }
 
-// find returns which of our attributes a is or, if it is a group without a name,
-// whose members belong to its parent, contains.
+// among returns which of our attributes are among attrs, or in a group without a name
+// there, whose members belong to its parent.
+func (k *logKeys) among(attrs []slog.Attr) (found fields) {
+	for _, a := range attrs {
+		found |= k.find(a)
+	}
+	return found
+}
+
 func (k *logKeys) find(a slog.Attr) fields {
 	if a.Key == "" {
-		var found fields
-		if a.Value.Kind() == slog.KindGroup {
-			for _, member := range a.Value.Group() {
-				found |= k.find(member)
-			}
+		if a.Value.Kind() != slog.KindGroup {
+			return 0
 		}
-		return found
+		return k.among(a.Value.Group())
 	}
-	for i := range k {
-		if k[i] == a.Key {
-			return 1 << i
-		}
+	if i := slices.Index(k[:], a.Key); i >= 0 {
+		return 1 << i
 	}
 	return 0
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -131,6 +132,21 @@ func TestLogHandlerAddsNothingTwice(t *testing.T) {
 		{"wrapped twice, the outer renames", func(h slog.Handler) {
 			slog.New(reqid.LogHandler(reqid.LogHandler(h), reqid.Rename(reqid.RequestIDKey, "id"))).InfoContext(ctx, "m")
 		}, "id=abc username=alice"},
+		{"wrapped twice, the inner renames", func(h slog.Handler) {
+			slog.New(reqid.LogHandler(reqid.LogHandler(h, reqid.Rename(reqid.RequestIDKey, "id")), nil)).InfoContext(ctx, "m")
+		}, "id=abc username=alice"},
+		{"wrapped twice, both rename", func(h slog.Handler) {
+			h = reqid.LogHandler(h, reqid.Rename(reqid.RequestIDKey, "id"), reqid.Rename(reqid.UsernameKey, "name"))
+			slog.New(reqid.LogHandler(h, reqid.Rename(reqid.UsernameKey, "user"))).InfoContext(ctx, "m")
+		}, "id=abc user=alice"},
+		{"wrapped again after With has given the new key", func(h slog.Handler) {
+			h = reqid.LogHandler(h).WithAttrs([]slog.Attr{slog.String("id", "mine")}).WithAttrs([]slog.Attr{slog.Int("n", 1)})
+			slog.New(reqid.LogHandler(h, reqid.Rename(reqid.RequestIDKey, "id"))).InfoContext(ctx, "m")
+		}, "id=mine n=1 username=alice"},
+		{"wrapped again after With has given the old key", func(h slog.Handler) {
+			h = reqid.LogHandler(h).WithAttrs([]slog.Attr{slog.String("requestID", "mine")}).WithGroup("g")
+			slog.New(reqid.LogHandler(h, reqid.Rename(reqid.RequestIDKey, "id"))).InfoContext(ctx, "m", "k", "v")
+		}, "requestID=mine id=abc username=alice g.k=v"},
 		{"wrapped twice with another between", func(h slog.Handler) {
 			slog.New(reqid.LogHandler(inContext{reqid.LogHandler(h), ctx})).InfoContext(ctx, "m")
 		}, "requestID=abc username=alice"},
@@ -260,8 +276,11 @@ func TestLogHandlerDoesNotChangeTheRecord(t *testing.T) {
 		clone.Add("other", true)
 	}
 	assert.Equal(t, before, render(r))
-	for _, k := range kept {
-		assert.Equal(t, before, render(k))
+	// What a handler keeps is its own: with the attributes of this handler or, if next has
+	// got them by WithAttrs, without any, but never with those of somebody else.
+	for i, k := range kept {
+		own := fmt.Sprintf("id%d=abc username=alice ", i%2+1)
+		assert.Equal(t, before, strings.Replace(render(k), own, "", 1))
 	}
 }
 
@@ -317,6 +336,21 @@ var errWrite = errors.New("disk full")
 
 func (failing) Handle(context.Context, slog.Record) error { return errWrite }
 func (f failing) WithAttrs([]slog.Attr) slog.Handler      { return f }
+
+// Two loggers made from one do not write over each other's attributes, also where a
+// handler that is wrapped again asks for them.
+func TestLogHandlerWrappedAgainKeepsWhatWasGiven(t *testing.T) {
+	var out bytes.Buffer
+	ctx := withID(t, "abc", "")
+	h := reqid.LogHandler(textHandler(&out))
+	for _, key := range []string{"a", "b", "c"} { // leaves room in a slice that grows
+		h = h.WithAttrs([]slog.Attr{slog.Int(key, 1)})
+	}
+	left := h.WithAttrs([]slog.Attr{slog.String("id", "left")})
+	_ = h.WithAttrs([]slog.Attr{slog.String("right", "right")})
+	slog.New(reqid.LogHandler(left, reqid.Rename(reqid.RequestIDKey, "id"))).InfoContext(ctx, "m")
+	assert.Equal(t, "msg=m a=1 b=1 c=1 id=left\n", out.String())
+}
 
 func TestLogHandlerReturnsTheError(t *testing.T) {
 	h := reqid.LogHandler(failing{textHandler(io.Discard)})

@@ -10,7 +10,8 @@ import (
 type handlerCache struct {
 	entries [4]atomic.Pointer[derivedHandler]
 	added   atomic.Uint32
-	missed  atomic.Pointer[logHandler]
+	seen    [4]atomic.Pointer[logHandler]
+	missed  atomic.Uint32
 }
 
 type derivedHandler struct {
@@ -29,10 +30,17 @@ func (c *handlerCache) find(from *logHandler, u *user, taken fields) slog.Handle
 	return nil
 }
 
-// first reports whether from is not the handler that missed the cache last, and so
-// perhaps one that is used only once.
+// first reports whether from is none of the handlers that missed the cache lately, and
+// so perhaps one that is used only once.
 func (c *handlerCache) first(from *logHandler) bool {
-	return c.missed.Swap(from) != from
+	for i := range c.seen {
+		if c.seen[i].Load() == from {
+			return false
+		}
+	}
+	i := (c.missed.Add(1) - 1) % uint32(len(c.seen))
+	c.seen[i].Store(from)
+	return true
 }
 
 func (c *handlerCache) add(from *logHandler, u *user, taken fields, h slog.Handler) {

@@ -37,9 +37,9 @@ type headerOption string
 func (o headerOption) apply(c *config)             { c.header = string(o) }
 func (o headerOption) applyTransport(t *transport) { t.header = string(o) }
 
-// Header sets the name of the header, in any case; the default is X-Request-ID.
-// It panics if name is not a field name (a token of RFC 9110), or is one that has a meaning
-// of its own to HTTP or to this package.
+// Header sets the name of the header, in any case; the default is X-Request-ID. It
+// panics if name is not a field name (a token of RFC 9110), or is one that has a
+// meaning of its own to HTTP or to this package.
 func Header(name string) SharedOption {
 	canonical := http.CanonicalHeaderKey(name)
 	if !isToken(name) || isReserved(canonical) {
@@ -70,8 +70,8 @@ func isReserved(canonical string) bool {
 	return false
 }
 
-// MaxLen sets the longest inbound ID that is adopted, in bytes; the default is
-// 128. It panics if n is not between 1 and 128. IDs made here are not affected.
+// MaxLen sets the longest inbound ID that is adopted, in bytes; the default is 128. It
+// panics if n is not between 1 and 128. IDs made here are not affected.
 func MaxLen(n int) Option {
 	if n < 1 || n > maxIDLength {
 		panic(fmt.Sprintf("reqid: MaxLen(%d): must be between 1 and %d", n, maxIDLength))
@@ -79,8 +79,8 @@ func MaxLen(n int) Option {
 	return optionFunc(func(c *config) { c.maxLen = n })
 }
 
-// Trust says whose headers count: from a request for which it returns false neither ID nor
-// trace context are taken. It is for servers at the edge that must not let
+// Trust says whose headers count: from a request for which it returns false neither ID
+// nor trace context are taken. It is for servers at the edge that must not let
 // strangers choose IDs. The default trusts everyone. It panics if peer is nil.
 func Trust(peer func(*http.Request) bool) Option {
 	if peer == nil {
@@ -90,8 +90,8 @@ func Trust(peer func(*http.Request) bool) Option {
 }
 
 // Generator sets what makes new IDs; the default is [New]. It is called by many
-// goroutines at once. If it returns something that is not [Valid], New is used for that request.
-// It panics if generate is nil.
+// goroutines at once. If it returns something that is not [Valid], New is used for that
+// request. It panics if generate is nil.
 func Generator(generate func() string) Option {
 	if generate == nil {
 		panic("reqid: Generator(nil): must be a function")
@@ -108,11 +108,11 @@ func Logger(logger *slog.Logger) Option {
 	return optionFunc(func(c *config) { c.logger = logger })
 }
 
-// Chain mints an ID for every request and keeps the inbound one as its parent,
-// and the ID of the first hop as its root: see "Chains" in the package documentation.
-// The response header has the new ID.
+// Chain mints an ID for every request and keeps the inbound one as its parent, and the
+// ID of the first hop as its root: see "Chains" in the package documentation. The
+// response header has the new ID.
 func Chain() Option { return optionFunc(func(c *config) { c.chain = true }) }
 
-// AdoptTrace takes the trace-id of a valid traceparent for the inbound ID if there is no
-// X-Request-ID.
+// AdoptTrace takes the trace-id of a valid traceparent for the inbound ID if there is
+// no X-Request-ID.
 func AdoptTrace() Option { return optionFunc(func(c *config) { c.adoptTrace = true }) }

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// ErrInvalidTraceParent is returned when a traceparent is not one that W3C
-// Trace Context lets a receiver use.
+// ErrInvalidTraceParent is returned when a traceparent is not one that W3C Trace
+// Context lets a receiver use.
 var ErrInvalidTraceParent = errors.New("reqid: invalid traceparent")
 
-// A TraceParent is the content of a traceparent header. Its values are comparable;
-// the zero value is no trace.
+// A TraceParent is the content of a traceparent header. Its values are comparable; the
+// zero value is no trace.
 type TraceParent struct {
 	traceID  string
 	parentID string
@@ -26,11 +26,11 @@ const (
 	traceParentLength = 55
 )
 
-// ParseTraceParent parses a traceparent header by the rules of [W3C Trace
-// Context] (level 2, which includes level 1). Version 00 has exactly 55 characters.
-// A higher version is read as far as 00 goes and may continue after a dash; of its
-// flags only "sampled" is read. Hexadecimal digits are in lower case, the two IDs are
-// not zero, and ff is no version. Unknown flags are ignored, not refused.
+// ParseTraceParent parses a traceparent header by the rules of [W3C Trace Context]
+// (level 2, which includes level 1). Version 00 has exactly 55 characters. A higher
+// version is read as far as 00 goes and may continue after a dash; of its flags only
+// "sampled" is read. Hexadecimal digits are in lower case, the two IDs are not zero,
+// and ff is no version. Unknown flags are ignored, not refused.
 //
 // The error Is [ErrInvalidTraceParent] and says what was wrong.
 //
@@ -43,8 +43,8 @@ func ParseTraceParent(s string) (TraceParent, error) {
 	return t, nil
 }
 
-// parseTraceParent names the problem instead of making an error, since most
-// callers drop it.
+// parseTraceParent names the problem instead of making an error, since most callers
+// drop it.
 func parseTraceParent(s string) (t TraceParent, problem string) {
 	if len(s) < traceParentLength {
 		return t, "want at least 55 characters"
@@ -91,9 +91,9 @@ func (t TraceParent) Sampled() bool { return t.flags&flagSampled != 0 }
 // Random reports whether at least the last 7 bytes of the trace-id are random.
 func (t TraceParent) Random() bool { return t.flags&flagRandom != 0 }
 
-// String returns t as a traceparent of version 00 with the flags that version
-// knows, which is what a service sends that has read a higher version. It is
-// "" for the zero value.
+// String returns t as a traceparent of version 00 with the flags that version knows,
+// which is what a service sends that has read a higher version. It is "" for the zero
+// value.
 func (t TraceParent) String() string {
 	if t.traceID == "" {
 		return ""
@@ -117,43 +117,4 @@ func hexDigit(c byte) byte {
 		return c - 'a' + 10
 	}
 	return c - '0'
-}
-
-// Trace context beyond these sizes, in bytes, is not passed on: a receiver is told to
-// disallow only prohibitively large headers, and to expect tracestate up to 512.
-const (
-	maxTraceParent = 512
-	maxTraceState  = 4096
-)
-
-// readTrace takes over what a peer sent as traceparent and tracestate, and returns
-// its trace-id. Without a usable traceparent there is no tracestate either.
-func (s *scope) readTrace(traceparent, tracestate []string) (traceID string) {
-	if len(traceparent) != 1 || !sendable(traceparent[0], maxTraceParent) {
-		return ""
-	}
-	t, problem := parseTraceParent(traceparent[0])
-	if problem != "" {
-		return ""
-	}
-	s.traceparent = traceparent[0]
-	// Several header lines are one list (RFC 9110, 5.3).
-	if state := strings.Join(tracestate, ","); sendable(state, maxTraceState) {
-		s.tracestate = state
-	}
-	return t.traceID
-}
-
-// sendable reports whether s can stand in a header as it is. net/http would refuse the whole
-// request otherwise.
-func sendable(s string, longest int) bool {
-	if len(s) > longest {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < ' ' || '~' < c) && c != '\t' {
-			return false
-		}
-	}
-	return true
 }

@@ -6,25 +6,30 @@ import (
 )
 
 // Transport returns a RoundTripper that sends the request ID of a request's context in
-// X-Request-ID, and under [Chain] the root in X-Root-Request-ID, and the trace
-// context that came with the inbound request. base does the work; nil means
+// X-Request-ID, and under [Chain] the root in X-Root-Request-ID, and the trace context
+// that came with the inbound request. base does the work; nil means
 // http.DefaultTransport.
 //
 //	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts("api.internal", "*.svc.cluster.local"))}
 //	req, err := http.NewRequestWithContext(ctx, …)
 //
-// Only the hosts given by [Hosts] get anything; without that option nobody does. The host is checked
-// again on every hop of a redirect.
+// Only the hosts given by [Hosts] get anything; without that option nobody does. The
+// host is checked again on every hop of a redirect.
 //
-// To an allowed host it adds what is missing. A header that the request already
-// has is left alone, even if it is empty, and so is the tracestate of a
-// traceparent that is not ours; the root is sent only beside our own ID.
+// To an allowed host it adds what is missing. A header that the request already has is
+// left alone, even if it is empty, and so is the tracestate of a traceparent that is
+// not ours; the root is sent only beside our own ID.
 //
-// From a request to any other host it removes these four headers where they hold a value of the context,
-// as the copy of a reverse proxy does. On a redirect it removes all
-// of them: net/http copies the headers of the first request to every hop, also those that
-// the caller meant for the first host only. An X-Request-ID that the
-// caller chose for a host that is not ours is sent there.
+// From a request to any other host it removes these four headers where they hold a
+// value of the context, as the copy of a reverse proxy does. On a redirect it removes
+// all of them: net/http copies the headers of the first request to every hop, also
+// those that the caller meant for the first host only. An X-Request-ID that the caller
+// chose for a host that is not ours is sent there.
+//
+// A transport that records spans, such as that of OpenTelemetry, belongs inside, as
+// base: it then replaces the traceparent by that of its own span, and decides itself
+// which hosts get it. Outside, its traceparent does not survive a redirect to a host
+// that is not ours.
 //
 // The caller's request is never changed.
 func Transport(base http.RoundTripper, opts ...TransportOption) http.RoundTripper {
