@@ -327,6 +327,22 @@ func TestAdversaryTransportOddRequests(t *testing.T) {
 	})
 }
 
+// None of the three IDs of a chain leaves for a host that is not ours, even if a handler
+// copied it into X-Request-ID.
+func TestAdversaryTransportKeepsTheChainIn(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Request-ID", "parent")
+	r.Header.Set("X-Root-Request-ID", "root")
+	reqid.Middleware(reqid.Chain())(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for id, want := range map[string][]string{"parent": nil, "root": nil, reqid.FromContext(r.Context()): nil, "theirs": {"theirs"}} {
+			req, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://other/", nil)
+			req.Header.Set("X-Request-ID", id)
+			assert.Equal(t, want, sentBy(t, req, reqid.Hosts("a")).Values("X-Request-ID"), id)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
 // One request, sent by many goroutines at once, is never written to.
 func TestAdversaryTransportSharedRequest(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,9 @@ var badTraceParents = []struct{ name, in, want string }{
 	{"flags of 1", "00-" + suiteTrace + "-" + suiteSpan + "-1", "at least 55"},
 	{"space before", " 00-" + suiteTrace + "-" + suiteSpan + "-01", "2, 32, 16 and 2"},
 	{"space after", "00-" + suiteTrace + "-" + suiteSpan + "-01 ", "exactly 55"},
+	{"underscore after the version", "00_" + suiteTrace + "-" + suiteSpan + "-01", "2, 32, 16 and 2"},
+	{"underscore after the trace-id", "00-" + suiteTrace + "_" + suiteSpan + "-01", "2, 32, 16 and 2"},
+	{"underscore after the parent-id", "00-" + suiteTrace + "-" + suiteSpan + "_01", "2, 32, 16 and 2"},
 	{"underscores", "00_" + suiteTrace + "_" + suiteSpan + "_01", "2, 32, 16 and 2"},
 }
 
