@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/gracekit/gracekit => ../
 
 require (
+	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gracekit/gracekit v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	google.golang.org/grpc v1.85.0

@@ -1,0 +1,5 @@
+//go:build !race
+
+package reqid_test
+
+const raceEnabled = false
