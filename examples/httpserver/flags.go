@@ -8,9 +8,10 @@ import (
 )
 
 type config struct {
-	addr  string
-	delay time.Duration
-	grace time.Duration
+	addr        string
+	delay       time.Duration
+	grace       time.Duration
+	healthcheck bool
 }
 
 // parseFlags returns an error of one line; the help goes to w only if it was asked for.
@@ -21,6 +22,7 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
 	flags.DurationVar(&cfg.delay, "delay", 0, "how long to go on serving after the signal, while load balancers notice")
 	flags.DurationVar(&cfg.grace, "grace", 25*time.Second, "how long stopping may take in all")
+	flags.BoolVar(&cfg.healthcheck, "healthcheck", false, "ask the server that runs at -addr whether it is ready, and exit with 0 or 1")
 
 	err := flags.Parse(args)
 	switch {

@@ -1,4 +1,5 @@
-// Command httpserver is a complete HTTP service on the standard library that stops without dropping a request.
+// Command httpserver is a complete HTTP service on the standard library: it says when it is really up, follows each request
+// through its logs, and stops without dropping one.
 //
 //	go run -C examples ./httpserver
 //
@@ -18,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gracekit/gracekit/reqid"
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 	"github.com/gracekit/gracekit/signals"
@@ -39,12 +41,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if cfg.healthcheck {
+		return healthcheck(cfg.addr)
+	}
+
+	// Every record whose context belongs to a request carries its ID and user.
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
 
 	// SIGHUP is not about stopping: it switches debug messages on and off.
 	stopHandling := signals.Handle(context.Background(), func(context.Context, os.Signal) {
-		level.Set(map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug, slog.LevelDebug: slog.LevelInfo}[level.Level()])
+		if level.Level() == slog.LevelDebug {
+			level.Set(slog.LevelInfo)
+		} else {
+			level.Set(slog.LevelDebug)
+		}
 		log.Warn("log level changed", "level", level)
 	}, syscall.SIGHUP)
 	defer stopHandling()
@@ -54,23 +65,28 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
+
+	store := new(store)
+	checks, err := newChecks(store)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a shutdown
+
 	srv := &http.Server{
-		Handler:           newHandler(log),
+		Handler:           newHandler(log, store, checks, selfClient(listener)),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-
-	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
 	err = errors.Join(
 		gs.AddManager(posixsignal.New()),
 		gs.AddHTTPServer("http", srv),
-		// A real service closes its database here: gs.AddCallback(shutdown.Closer("db", db))
+		gs.AddCallback(shutdown.Closer("store", store)),
 		gs.Go("serve", func(context.Context) error { return srv.Serve(listener) }),
-		gs.Go("announce", func(context.Context) error {
-			log.Info("listening", "url", "http://"+listener.Addr().String()+"/", "pid", os.Getpid(), "stop", "Ctrl-C or SIGTERM; a second one forces")
-			return nil
-		}),
+		gs.Go("checks", checks.Run),
+		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) }),
 	)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -190,6 +191,100 @@ func inFlight(t *testing.T, s *server) {
 		}
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "slow request begins") }, 10*time.Second, time.Millisecond)
+}
+
+func TestAnnouncesOnlyWhenReady(t *testing.T) {
+	s := start(t)
+	body, err := get(http.DefaultClient, s.url+"/readyz")
+	assert.NoError(t, err)
+	assert.Equal(t, "ok\n", body)
+	assert.Regexp(t, `msg=listening url=\S+ ready_after=\S+ pid=\d+ `, s.logged())
+	for _, path := range []string{"/livez", "/startupz", "/readyz/store", "/livez?verbose"} {
+		_, err := get(http.DefaultClient, s.url+path)
+		assert.NoError(t, err, path)
+	}
+
+	healthcheck := func() (output string, status int) {
+		out, err := command(t, "-healthcheck", "-addr", strings.TrimPrefix(s.url, "http://")).CombinedOutput()
+		return string(out), exitStatus(t, err)
+	}
+	output, status := healthcheck()
+	assert.Equal(t, 0, status, "exit status")
+	assert.Empty(t, output)
+
+	s.signal(syscall.SIGTERM)
+	assert.Equal(t, 0, s.wait(), "exit status")
+	output, status = healthcheck()
+	assert.Equal(t, 1, status, "exit status")
+	assert.Regexp(t, `^httpserver: .*connection refused\n$`, output)
+}
+
+func TestReadinessEndsWithTheFirstMomentOfAShutdown(t *testing.T) {
+	s := start(t, "-delay", "10s", "-grace", "20s")
+	s.signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "shutdown begins") }, 10*time.Second, time.Millisecond)
+	_, err := get(http.DefaultClient, s.url+"/readyz")
+	require.ErrorContains(t, err, "503 Service Unavailable")
+	_, err = get(http.DefaultClient, s.url+"/livez")
+	assert.NoError(t, err, "a failing liveness probe would end the drain")
+	_, err = get(http.DefaultClient, s.url+"/")
+	assert.NoError(t, err, "the server serves as before")
+	s.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, s.wait(), "exit status")
+}
+
+// A stop before the server was up is a clean one.
+func TestStopBeforeReady(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	require.NoError(t, err)
+	defer silent.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(10*time.Millisecond, func() { cancel(errors.New("received terminated")) })
+	var log strings.Builder
+	assert.NoError(t, announce(ctx, slog.New(slog.NewTextHandler(&log, nil)), silent))
+	assert.Empty(t, log.String())
+}
+
+func TestOneRequestThroughAllTheLogs(t *testing.T) {
+	s := start(t)
+	do := func(path, user, id string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		require.NoError(t, err)
+		if user != "" {
+			req.SetBasicAuth(user, "demo")
+		}
+		if id != "" {
+			req.Header["X-Request-ID"] = []string{id}
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp
+	}
+	assert.Equal(t, "from-the-client", do("/relay", "alice", "from-the-client").Header.Get("X-Request-ID"))
+	fresh := do("/", "", "not \"valid\"").Header.Get("X-Request-ID")
+	assert.Regexp(t, `^[0-9a-f]{32}$`, fresh)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/", nil)
+	require.NoError(t, err)
+	req.SetBasicAuth("mallory", "wrong")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+	s.signal(syscall.SIGTERM)
+	require.Equal(t, 0, s.wait(), "exit status")
+
+	log := s.logged()
+	// The call to itself is made without a user; its ID is that of the request that caused it.
+	assert.Regexp(t, `msg="saying hello" requestID=from-the-client visit=1\n`, log)
+	assert.Regexp(t, `msg=request requestID=from-the-client method=GET path=/ status=200 `, log)
+	assert.Regexp(t, `msg=request requestID=from-the-client username=alice method=GET path=/relay status=200 `, log)
+	assert.Regexp(t, `msg=request requestID=`+fresh+` method=GET path=/ status=200 `, log)
+	assert.Regexp(t, `msg=request requestID=[0-9a-f]{32} method=GET path=/ status=401 `, log)
+	assert.NotContains(t, log, "valid")
+	assert.NotContains(t, log, "mallory")
+	assert.NotContains(t, log, "/readyz", "the probes are debug messages")
 }
 
 func TestRoutes(t *testing.T) {
