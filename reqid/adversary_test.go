@@ -321,6 +321,12 @@ func TestAdversaryTransportOddRequests(t *testing.T) {
 			assert.Equal(t, "mine", sentBy(t, req, reqid.Hosts("a.internal", "*.svc.local")).Get("X-Request-ID"))
 		})
 	}
+	for _, u := range []string{"http://é/", "http://a_b!/", "http:///path", "http://10.1.2.4/", "http://10.1.2.3./", "http://[::ffff:10.1.2.3]/"} {
+		t.Run(u+" beside an address", func(t *testing.T) {
+			req := (&http.Request{Method: "GET", URL: parsed(u)}).WithContext(ctx)
+			assert.Empty(t, sentBy(t, req, reqid.Hosts("10.1.2.3")))
+		})
+	}
 	t.Run("no context of ours", func(t *testing.T) {
 		req, _ := http.NewRequest(http.MethodGet, "http://a/", nil)
 		assert.Empty(t, sentBy(t, req, reqid.Hosts("a")))
