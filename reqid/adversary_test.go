@@ -321,6 +321,12 @@ func TestAdversaryTransportOddRequests(t *testing.T) {
 			assert.Equal(t, "mine", sentBy(t, req, reqid.Hosts("a.internal", "*.svc.local")).Get("X-Request-ID"))
 		})
 	}
+	for _, u := range []string{"http://é/", "http://a_b!/", "http:///path", "http://10.1.2.4/", "http://10.1.2.3./", "http://[::ffff:10.1.2.3]/"} {
+		t.Run(u+" beside an address", func(t *testing.T) {
+			req := (&http.Request{Method: "GET", URL: parsed(u)}).WithContext(ctx)
+			assert.Empty(t, sentBy(t, req, reqid.Hosts("10.1.2.3")))
+		})
+	}
 	t.Run("no context of ours", func(t *testing.T) {
 		req, _ := http.NewRequest(http.MethodGet, "http://a/", nil)
 		assert.Empty(t, sentBy(t, req, reqid.Hosts("a")))
@@ -341,6 +347,37 @@ func TestAdversaryTransportKeepsTheChainIn(t *testing.T) {
 			assert.Equal(t, want, sentBy(t, req, reqid.Hosts("a")).Values("X-Request-ID"), id)
 		}
 	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// What is none of our business goes to other hosts as it is.
+func TestAdversaryTransportLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
+	in := map[string][]string{"x-request-id": {"mine"}, "x-root-request-id": {"root"}, "traceparent": {spanExample}, "tracestate": {"ours=1"}}
+	ctx, err := reqid.Extract(t.Context(), func(k string) []string { return in[k] })
+	require.NoError(t, err)
+	other := spanExample[:36] + "1111111111111111-00"
+	for name, tt := range map[string]struct{ header, want http.Header }{
+		"their trace":             {http.Header{"Traceparent": {other}, "Tracestate": {"theirs=1"}}, http.Header{"Traceparent": {other}, "Tracestate": {"theirs=1"}}},
+		"our trace, their state":  {http.Header{"Traceparent": {spanExample}, "Tracestate": {"theirs=1"}}, http.Header{}},
+		"our root in odd case":    {http.Header{"x-ROOT-request-id": {"root"}}, http.Header{}},
+		"our trace in odd case":   {http.Header{"traceParent": {spanExample}}, http.Header{}},
+		"our ID in odd case":      {http.Header{"x-request-ID": {"mine"}}, http.Header{}},
+		"their root":              {http.Header{"X-Root-Request-Id": {"theirs"}}, http.Header{"X-Root-Request-Id": {"theirs"}}},
+		"another header, our ID":  {http.Header{"X-Other": {"mine"}}, http.Header{"X-Other": {"mine"}}},
+		"an empty ID of a caller": {http.Header{"X-Request-Id": {""}}, http.Header{"X-Request-Id": {""}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, ctx := range []context.Context{ctx, context.Background()} {
+				want := tt.want
+				if ctx == context.Background() {
+					want = tt.header // nothing to recognise it by
+				}
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://other/", nil)
+				req.Header = tt.header.Clone()
+				assert.Equal(t, want, sentBy(t, req, reqid.Hosts("a")))
+			}
+		})
+	}
 }
 
 // One request, sent by many goroutines at once, is never written to.
@@ -561,12 +598,13 @@ func TestAdversaryOddUse(t *testing.T) {
 		"Hosts URL":  func() { reqid.Hosts("http://a") },
 		"Hosts *.*":  func() { reqid.Hosts("*.*.a") },
 		"Hosts port": func() { reqid.Hosts("a:99999") },
+		"Hosts long": func() { reqid.Hosts(strings.Repeat("a.", 126) + "aa") }, // 254 bytes
 	} {
 		assert.Panics(t, f, name)
 	}
 	assert.NotPanics(t, func() {
 		reqid.Middleware(nil, reqid.MaxLen(1))
-		reqid.Transport(nil, nil)
+		reqid.Transport(nil, nil, reqid.Hosts(strings.Repeat("a.", 127))) // 253 bytes and the dot of the root
 		reqid.LogHandler(slog.NewTextHandler(io.Discard, nil), nil, reqid.Rename(reqid.ParentKey, ""), reqid.Rename(reqid.RootKey, ""))
 	})
 	assert.Equal(t, "", (reqid.TraceParent{}).String())

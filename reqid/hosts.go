@@ -96,7 +96,7 @@ func allows(patterns []hostPattern, u *url.URL) bool {
 			if p.addr == addr {
 				return true
 			}
-		case !isName || p.name == "":
+		case !isName:
 		case p.below:
 			if strings.HasSuffix(name, "."+p.name) {
 				return true
