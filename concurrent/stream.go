@@ -15,12 +15,12 @@ import (
 // until the loop body is done with their results. So memory does not grow with the sequence, which may be
 // infinite, and a slow loop body holds the sequence back; with Limit(1) everything takes turns.
 //
-// The results before the first failed item are yielded without a gap; then the zero value with the
-// error that Map would return, and the loop ends. With [KeepGoing] the error of an item is yielded
-// in its place as an [*ItemError], and the loop goes on. When the context ends, whether the
-// caller's or by [Timeout], no further item starts, the results that are there are still yielded, and
-// the cause follows, also with KeepGoing, as the last error. A sequence
-// that ends after the caller's context did is taken to have ended because of it.
+// An error ends the context that the other calls of fn got, and no further item starts. The loop
+// still gets the results up to the first item without one, be it that it failed, was cancelled, or did not run;
+// then the zero value with the error that Map would return, and no more. With [KeepGoing]
+// the error of an item is yielded in its place as an [*ItemError], and the loop goes on. The end of
+// the context, whether the caller's or by [Timeout], ends the loop in the same way, also with KeepGoing. A
+// sequence that ends after the caller's context did is taken to have ended because of it.
 //
 // Leaving the loop stops everything: the functions and the sequence have returned before the range statement
 // has, however it is left. Stream cannot interrupt a sequence that is waiting for
