@@ -394,6 +394,7 @@ func TestStreamPanicWhileLeaving(t *testing.T) {
 					}
 					return n, nil
 				}) {
+					synctest.Wait() // all five have started
 					if body == "panic" {
 						explode("body")
 					}
