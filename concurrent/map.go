@@ -198,7 +198,7 @@ func (m *mapping[T, R]) stop() {
 func (m *mapping[T, R]) itemFailed(i int, err error) {
 	failure := &ItemError{Index: i, Err: err}
 	if !m.keepGoing {
-		m.stop()
+		m.stop() // first, since ending the context takes longer
 		m.fail(failure)
 		return
 	}

@@ -233,22 +233,22 @@ func TestParentCancelled(t *testing.T) {
 	})
 }
 
+// lateContext is over before its Done channel says so.
+type lateContext struct{ context.Context }
+
+func (lateContext) Done() <-chan struct{} { return make(chan struct{}) }
+
 // A function that uses the caller's context instead of its own may come back before Map's own context
 // has heard of the end.
 func TestFunctionUsesCallersContext(t *testing.T) {
 	cause := errors.New("client has gone")
-	for range 100 {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		err := concurrent.ForEach(ctx, numbers(8), func(_ context.Context, n int) error {
-			if n == 0 {
-				cancel(cause)
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		})
-		if err != cause {
-			t.Fatalf("got %v, want %v", err, cause)
-		}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := concurrent.ForEach(lateContext{ctx}, numbers(8), func(context.Context, int) error {
+		cancel(cause)
+		return ctx.Err()
+	})
+	if err != cause {
+		t.Fatalf("got %v, want %v", err, cause)
 	}
 }
 
@@ -373,7 +373,7 @@ func TestKeepGoingTimeout(t *testing.T) {
 				case n == 3 && abandon:
 					<-release // deaf
 					return n, nil
-				case n >= 3:
+				case n >= 3 && n != 4:
 					time.Sleep(time.Minute) // to come back after the one above is abandoned
 					return 0, errors.New("connection reset")
 				}
@@ -383,11 +383,12 @@ func TestKeepGoingTimeout(t *testing.T) {
 				t.Errorf("got %d results, want 1000 with those that succeeded", len(got))
 			}
 			want := "concurrent: timed out\nitem 1: item failed\n" +
-				"item 3: connection reset\nitem 4: connection reset\nitem 5: connection reset\n" +
-				"items 6 to 999: not run: concurrent: timed out"
+				"item 3: connection reset\nitem 5: connection reset\nitem 6: connection reset\n" +
+				"items 7 to 999: not run: concurrent: timed out"
 			if abandon {
 				want = "concurrent: timed out\nitem 1: item failed\n" +
-					"items 3 to 5: abandoned: concurrent: timed out\nitems 6 to 999: not run: concurrent: timed out"
+					"item 3: abandoned: concurrent: timed out\nitems 5 to 6: abandoned: concurrent: timed out\n" +
+					"items 7 to 999: not run: concurrent: timed out"
 			}
 			if err.Error() != want {
 				t.Errorf("got text\n%v\nwant\n%v", err, want)
@@ -401,8 +402,8 @@ func TestKeepGoingTimeout(t *testing.T) {
 					failed[item.Index] = item.Err
 				}
 			}
-			if len(failed) != 998 || !errors.Is(failed[999], concurrent.ErrTimeout) {
-				t.Errorf("got %d items with an error, want one for each of the 998 without a result", len(failed))
+			if len(failed) != 997 || !errors.Is(failed[999], concurrent.ErrTimeout) {
+				t.Errorf("got %d items with an error, want one for each of the 997 without a result", len(failed))
 			}
 			before := slices.Clone(got)
 			close(release)
@@ -452,6 +453,49 @@ func TestAbandon(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The error that is returned stays as it is when stragglers fail later.
+func TestAbandonKeepGoingLateErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := concurrent.Map(t.Context(), numbers(4), func(_ context.Context, n int) (int, error) {
+			if n == 3 {
+				time.Sleep(time.Minute) // deaf
+			}
+			return 0, errItem
+		}, concurrent.Abandon(), concurrent.KeepGoing(), concurrent.Timeout(time.Second))
+		want := "concurrent: timed out\nitem 0: item failed\nitem 1: item failed\nitem 2: item failed\n" +
+			"item 3: abandoned: concurrent: timed out"
+		if err.Error() != want {
+			t.Errorf("got text\n%v\nwant\n%v", err, want)
+		}
+		time.Sleep(time.Hour)
+		if err.Error() != want {
+			t.Errorf("later got text\n%v\nwant\n%v", err, want)
+		}
+	})
+}
+
+// If everything has succeeded by the time that the caller hears of the end, nothing is abandoned. On one
+// processor it nearly always has.
+func TestAbandonSuccessAtTheEnd(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	successes := 0
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		got, err := concurrent.Map(ctx, numbers(1), func(context.Context, int) (int, error) {
+			cancel()
+			return 1, nil
+		}, concurrent.Abandon())
+		if err == nil && slices.Equal(got, []int{1}) {
+			successes++
+		} else if got != nil || err != context.Canceled {
+			t.Errorf("got %v, %v, want [1], nil or nil, %v", got, err, context.Canceled)
+		}
+	}
+	if successes == 0 {
+		t.Error("got no result in 100 calls")
 	}
 }
 

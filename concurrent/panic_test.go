@@ -81,7 +81,7 @@ func TestPanic(t *testing.T) {
 	}{
 		{"value", 42, "panic: 42\n\n"},
 		{"error", io.ErrUnexpectedEOF, "panic: unexpected EOF\n\n"},
-		{"nil", nil, "panic: panic called with nil argument"},
+		{"nil", nil, "panic: " + new(runtime.PanicNilError).Error() + "\n\n"},
 	}
 	for _, c := range calls {
 		for _, v := range values {

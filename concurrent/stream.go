@@ -176,7 +176,7 @@ func (s *stream[T, R]) pull() {
 			return
 		}
 		for item := range s.items {
-			if p.slot == nil {
+			if s.ctx.Err() != nil {
 				s.cut.Store(true)
 				return
 			}
@@ -197,7 +197,7 @@ func (s *stream[T, R]) pull() {
 // A puller is what only the goroutine that iterates the sequence knows.
 type puller[T, R any] struct {
 	*stream[T, R]
-	slot    *slot[T, R] // for the next item; nil: the context is over
+	slot    *slot[T, R] // for the next item; nil only if the context is over
 	made    int         // slots so far, at most limit
 	workers int         // goroutines so far, at most limit
 }

@@ -454,3 +454,79 @@ func TestStreamAbandon(t *testing.T) {
 		})
 	}
 }
+
+// What has come through by the time the context ends is still yielded, also with Abandon.
+func TestStreamAbandonYieldsWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []int
+		for n, err := range concurrent.Stream(t.Context(), slices.Values(numbers(8)), trivial,
+			concurrent.Abandon(), concurrent.Timeout(time.Second), concurrent.Limit(9)) {
+			if err != nil {
+				t.Errorf("got %v", err)
+			}
+			time.Sleep(2 * time.Second)
+			got = append(got, n/2)
+		}
+		if !slices.Equal(got, numbers(8)) {
+			t.Errorf("got %v, want all results", got)
+		}
+	})
+}
+
+// When nothing more is wanted of it, the sequence is asked for nothing more; when only the context has
+// ended, once, to learn whether an item is missed.
+func TestStreamStopsAskingTheSequence(t *testing.T) {
+	cause := errors.New("client has gone")
+	for _, c := range []struct {
+		name   string
+		end    func(cancel context.CancelCauseFunc) error
+		pulled int64
+	}{
+		{"error", func(context.CancelCauseFunc) error { return errItem }, 2},
+		{"panic", func(context.CancelCauseFunc) error { explode(errItem); return nil }, 2},
+		{"Goexit", func(context.CancelCauseFunc) error { runtime.Goexit(); return nil }, 2},
+		{"cancelled", func(cancel context.CancelCauseFunc) error { cancel(cause); return nil }, 3},
+	} {
+		for _, limit := range []int{2, 9} {
+			t.Run(c.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithCancelCause(t.Context())
+					var pulled atomic.Int64
+					var caller sync.WaitGroup
+					caller.Go(func() {
+						defer func() { recover() }()
+						for range concurrent.Stream(ctx, func(yield func(int) bool) {
+							for i := range 100 {
+								pulled.Add(1)
+								if !yield(i) {
+									return
+								}
+								if i == 1 {
+									time.Sleep(time.Minute) // meanwhile item 1 ends it all
+								}
+							}
+						}, func(_ context.Context, n int) (int, error) {
+							switch n {
+							case 0:
+								time.Sleep(time.Hour) // deaf: keeps the loop waiting
+							case 1:
+								time.Sleep(time.Second)
+								return 0, c.end(cancel)
+							}
+							return n, nil
+						}, concurrent.Limit(limit)) {
+						}
+					})
+					caller.Wait()
+					want := c.pulled
+					if limit > 2 {
+						want = 3 // it was already looking for the next one
+					}
+					if got := pulled.Load(); got > want {
+						t.Errorf("limit %d: got %d items pulled, want at most %d", limit, got, want)
+					}
+				})
+			})
+		}
+	}
+}
