@@ -205,23 +205,21 @@ type puller[T, R any] struct {
 // next gets a slot for the next item, before the sequence is asked for it. It returns false if
 // nothing more is wanted.
 //
-// If it is only the context that ended, the sequence is asked once more all the same, without a slot: if it
-// has no further item, then nothing was missed.
+// If it is only the context that ended, the sequence is asked once more all the same, if need be
+// without a slot: if it has no further item, then nothing was missed.
 func (p *puller[T, R]) next() bool {
-	p.slot = nil
-	if p.ctx.Err() == nil {
+	select {
+	case p.slot = <-p.free:
+	default:
+		if p.made < p.limit {
+			p.made++
+			p.slot = &slot[T, R]{done: make(chan struct{}, 1)}
+			break
+		}
 		select {
 		case p.slot = <-p.free:
-		default:
-			if p.made < p.limit {
-				p.made++
-				p.slot = &slot[T, R]{done: make(chan struct{}, 1)}
-				break
-			}
-			select {
-			case p.slot = <-p.free:
-			case <-p.ctx.Done():
-			}
+		case <-p.ctx.Done():
+			p.slot = nil
 		}
 	}
 	return !p.stopped.Load() && p.panicked.Load() == nil && !p.exited.Load()
