@@ -24,9 +24,10 @@ var errGoexit = errors.New("concurrent: an item ended its goroutine by runtime.G
 // An ItemError says which item failed.
 type ItemError struct {
 	Index int   // place among the items, counted from 0
-	Err   error // what fn returned, never nil
+	Err   error // what fn returned; if it did not run or was abandoned, an error that wraps why
 }
 
+// Error returns "item 3: " for index 3, and Err.
 func (e *ItemError) Error() string { return fmt.Sprintf("item %d: %v", e.Index, e.Err) }
 
 // Unwrap returns Err.
@@ -35,11 +36,14 @@ func (e *ItemError) Unwrap() error { return e.Err }
 // A PanicError is the value with which a panic of fn, or of the sequence given to [Stream],
 // continues in the caller's goroutine.
 type PanicError struct {
-	Index int    // place of the item among the items, counted from 0; of a sequence: of the item it was to give
+	// Index is the place of the item among the items, counted from 0. If the sequence panicked, it
+	// is that of the item it was to give.
+	Index int
 	Value any    // what was panicked with; *runtime.PanicNilError for nil
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
+// Error returns "panic: " and the value, an empty line, and the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
 
 // Unwrap returns Value if it is an error, otherwise nil.

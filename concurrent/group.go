@@ -19,6 +19,7 @@ type group struct {
 	cancel  context.CancelCauseFunc
 	release context.CancelFunc // frees the timer; nil without Timeout
 
+	cut      atomic.Bool                // the end of the context cost an item, as far as can be known
 	panicked atomic.Pointer[PanicError] // the first one
 	exited   atomic.Bool                // some user code called runtime.Goexit
 }

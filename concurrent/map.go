@@ -1,7 +1,6 @@
 package concurrent
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -11,21 +10,21 @@ import (
 // Map calls fn for each item, up to [DefaultLimit] of them at the same time, and returns the
 // results in the order of the items.
 //
-// The first error ends the context that the other calls of fn got, no further item starts, and
-// Map returns nil and an [*ItemError] as soon as the running functions have returned; from then on
-// nothing of the caller's is touched. fn has to heed its context for this to be soon, or
-// see [Abandon].
+// The first error ends the context that the other calls of fn got, and no further item starts. Map
+// returns nil and an [*ItemError] as soon as the running functions have returned; from then on
+// nothing of the caller's is touched. For this to be soon, fn has to heed its context; for
+// functions that cannot, see [Abandon].
 //
 // What ended the call first is what Map returns: the *ItemError of an item, the cause
-// ([context.Cause]) of the end of the caller's context, or [ErrTimeout]. Later errors, among them
-// those of functions that were cancelled because of the first, are dropped; [KeepGoing] keeps
-// them. If all items succeed, Map returns their results, even if the context ended meanwhile. If the
+// ([context.Cause]) of the end of the caller's context, or [ErrTimeout]. Later errors are dropped,
+// among them those of functions that were cancelled because of the first; [KeepGoing] keeps them.
+// If all items succeed, Map returns their results, even if the context ended meanwhile. If the
 // context is over from the start, no item runs.
 //
 // With KeepGoing, Map always returns as many results as there are items. An item without an
 // *ItemError among the joined errors has succeeded; the result of any other is the zero value.
-// When the context ended early, its cause comes first among the errors and the items that did not
-// run have *ItemErrors that wrap it.
+// If the end of the context kept an item from succeeding, its cause comes first among the errors,
+// and the items that did not run have *ItemErrors that wrap it.
 //
 // If fn panics, the others are stopped and the panic continues in the caller's goroutine as a
 // [*PanicError] with the original stack; it goes before any error, and of several panics the first
@@ -34,8 +33,8 @@ import (
 //
 // The context that fn gets ends at the latest when Map returns. fn is called from several
 // goroutines, the caller's among them; all of them end before Map returns. With Limit(1) or a
-// single item everything runs in the caller's goroutine. No items give an empty, non-nil
-// result. Calls may be nested, they share nothing. Map panics if fn is nil.
+// single item everything runs in the caller's goroutine. No items give an empty, non-nil result.
+// Calls may be nested, they share nothing. Map panics if fn is nil.
 func Map[T, R any](ctx context.Context, items []T, fn func(context.Context, T) (R, error), opts ...Option) ([]R, error) {
 	if fn == nil {
 		panic("concurrent: Map: fn is nil")
@@ -59,16 +58,21 @@ func mapItems[T, R any](ctx context.Context, items []T, fn func(context.Context,
 	if len(items) == 0 {
 		return []R{}, nil
 	}
+	c.limit = min(c.limit, len(items))
+	if c.abandon {
+		items = slices.Clone(items) // a straggler may come to read its item when the slice is the caller's again
+	}
 	m := &mapping[T, R]{
 		group:   group{config: c},
 		items:   items,
 		fn:      fn,
 		results: make([]R, len(items)),
-		limit:   min(c.limit, len(items)),
 		idle:    make(chan struct{}),
 	}
-	if c.keepGoing && c.abandon {
-		m.settled = make([]bool, len(items))
+	if c.keepGoing {
+		m.notRun = &unfinished{state: "not run"}
+		m.abandoned = &unfinished{state: "abandoned"}
+		m.errs = slices.Repeat([]error{m.notRun}, len(items))
 	}
 	m.open(ctx)
 	defer m.close()
@@ -83,29 +87,28 @@ type mapping[T, R any] struct {
 	fn      func(context.Context, T) (R, error)
 	results []R
 
+	// KeepGoing: what became of each item. Nil is success, notRun the beginning of every one; what a
+	// caller who did not wait finds still running is abandoned.
+	errs              []error
+	notRun, abandoned *unfinished
+
 	// Workers claim items by counting next up; len(items) or more means that there is nothing left
 	// to do. They keep everything else they need per item in locals, so next may bounce between
 	// the processors' caches without taking the fields above along.
 	next   atomic.Int64
 	failed atomic.Bool // at least one item did not succeed
 
-	start  func() // m.work, made only once
-	limit  int
+	start  func()       // m.work, made only once
 	hired  int          // workers so far; each one hires the next, so never two at once
 	active atomic.Int64 // workers that have not left
 	idle   chan struct{}
 
-	mu        sync.Mutex
-	errs      []*ItemError // KeepGoing: in the order of their arrival
-	cut       bool         // KeepGoing: the end of the context cost an item
-	unclaimed int          // items from here on will never be claimed
-	closed    bool         // Abandon: the caller is gone or going
-	settled   []bool       // KeepGoing with Abandon: items whose result or error is in
+	mu       sync.Mutex // Abandon with KeepGoing: also guards the elements of results and errs
+	deserted bool       // the caller is gone or going
 }
 
 // run returns when all workers have left or, with Abandon, the context is over.
 func (m *mapping[T, R]) run() {
-	m.unclaimed = len(m.items)
 	m.start = m.work
 	m.hired = 1
 	m.active.Store(1)
@@ -143,27 +146,31 @@ func (m *mapping[T, R]) work() {
 	defer m.leave()
 	var i int
 	m.protect(&i, func() {
-		ctx, items, fn, results, guarded := m.ctx, m.items, m.fn, m.results, m.settled != nil
+		ctx, items, fn, results, keepGoing := m.ctx, m.items, m.fn, m.results, m.keepGoing
 		for hire := true; ; hire = false {
 			i = int(m.next.Add(1)) - 1
 			if i >= len(items) {
 				return
 			}
 			if ctx.Err() != nil {
-				m.skip(i)
+				m.cutShort()
 				return
 			}
 			if hire {
 				m.hire()
 			}
+			if keepGoing && !m.begin(i) {
+				return
+			}
 			result, err := fn(ctx, items[i])
 			switch {
-			case err != nil:
-				m.itemFailed(i, err)
-			case guarded:
-				m.settle(i, result)
-			default:
+			case keepGoing:
+				m.finish(i, result, err)
+			case err == nil:
 				results[i] = result
+			default:
+				m.stop() // first, since ending the context takes longer
+				m.fail(&ItemError{Index: i, Err: err})
 			}
 		}
 	})
@@ -189,63 +196,57 @@ func (m *mapping[T, R]) leave() {
 // stop lets no worker claim another item.
 func (m *mapping[T, R]) stop() {
 	m.failed.Store(true)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.unclaimed = min(m.unclaimed, int(m.next.Swap(int64(len(m.items)))))
+	m.next.Store(int64(len(m.items)))
 }
 
-// itemFailed takes the error of item i.
-func (m *mapping[T, R]) itemFailed(i int, err error) {
-	failure := &ItemError{Index: i, Err: err}
-	if !m.keepGoing {
-		m.stop() // first, since ending the context takes longer
-		m.fail(failure)
+// cutShort stops because the context is over.
+func (m *mapping[T, R]) cutShort() {
+	m.cut.Store(true)
+	m.stop()
+}
+
+// begin notes, with KeepGoing, that item i is about to run. It returns false if it shall not, as
+// nobody waits any more.
+func (m *mapping[T, R]) begin(i int) bool {
+	if !m.abandon {
+		return true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deserted {
+		return false
+	}
+	m.errs[i] = m.abandoned
+	return true
+}
+
+// finish notes, with KeepGoing, what fn returned for item i.
+func (m *mapping[T, R]) finish(i int, result R, err error) {
+	if m.abandon {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.deserted {
+			return
+		}
+	}
+	m.errs[i] = err
+	if err == nil {
+		m.results[i] = result
 		return
 	}
 	m.failed.Store(true)
-	m.record(failure, m.ctx.Err() != nil)
-}
-
-// skip takes note that item i is claimed but will not run, since the context is over.
-func (m *mapping[T, R]) skip(i int) {
-	m.stop()
-	if m.keepGoing {
-		m.record(&ItemError{Index: i}, true)
-	}
-}
-
-func (m *mapping[T, R]) record(failure *ItemError, cut bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return
-	}
-	m.errs = append(m.errs, failure)
-	m.cut = m.cut || cut
-	if m.settled != nil {
-		m.settled[failure.Index] = true
-	}
-}
-
-// settle takes the result of item i where the caller may leave with the results while functions
-// still run.
-func (m *mapping[T, R]) settle(i int, result R) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.closed {
-		m.results[i] = result
-		m.settled[i] = true
+	if m.ctx.Err() != nil {
+		m.cut.Store(true)
 	}
 }
 
 // desert leaves the running functions alone: from here on they write nowhere the caller can see.
-// Without KeepGoing there is nothing to guard, as the results are then not returned.
+// Without KeepGoing the results they write are not returned.
 func (m *mapping[T, R]) desert() {
-	m.stop()
+	m.cutShort()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.closed = true
-	m.cut = true
+	m.deserted = true
 }
 
 // outcome is what Map returns.
@@ -256,34 +257,15 @@ func (m *mapping[T, R]) outcome() ([]R, error) {
 	if !m.keepGoing {
 		return nil, m.cause()
 	}
-	return m.results, m.joined()
-}
-
-// joined collects the errors of all items that have no result.
-func (m *mapping[T, R]) joined() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := &itemErrors{items: m.errs}
-	if m.cut {
+	all := new(itemErrors)
+	if m.cut.Load() {
 		all.cause = m.cause()
+		m.notRun.cause, m.abandoned.cause = all.cause, all.cause
 	}
-	notRun := &unfinished{state: "not run", cause: all.cause}
-	for _, e := range all.items {
-		if e.Err == nil {
-			e.Err = notRun
+	for i, err := range m.errs {
+		if err != nil {
+			all.items = append(all.items, &ItemError{Index: i, Err: err})
 		}
 	}
-	if m.closed {
-		abandoned := &unfinished{state: "abandoned", cause: all.cause}
-		for i, settled := range m.settled[:m.unclaimed] {
-			if !settled {
-				all.items = append(all.items, &ItemError{Index: i, Err: abandoned})
-			}
-		}
-	}
-	for i := m.unclaimed; i < len(m.items); i++ {
-		all.items = append(all.items, &ItemError{Index: i, Err: notRun})
-	}
-	slices.SortFunc(all.items, func(a, b *ItemError) int { return cmp.Compare(a.Index, b.Index) })
-	return all
+	return m.results, all
 }

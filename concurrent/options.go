@@ -70,17 +70,19 @@ func KeepGoing() Option {
 }
 
 // Abandon does not wait for functions that ignore their context: the call returns at the first
-// error, panic, time-out or cancellation. No item starts after that; those still running finish in
-// the background, block on nothing, and write nowhere the caller can see. With [Stream]
-// this also holds for a sequence that is still looking for its next item, and for a loop that
-// is left early.
+// error, panic, time-out or cancellation; with [KeepGoing], at any of these but an error. No item
+// starts after that. Those still running finish in the background, block on nothing, and write
+// nowhere the caller can see, unless the caller's own code gives them the place. With [Stream] all
+// this also holds for a sequence that is still looking for its next item, and for a loop that is
+// left early.
 //
 // What such a straggler returns is discarded, and so is its panic: nobody is left to whom it
 // could continue, and one late function shall not end the whole program. A function whose late
 // panic must be seen recovers it itself.
 //
-// The functions never run in the caller's goroutine then. Use it for functions that cannot be
-// cancelled, and see to it that they end: each straggler holds its goroutine until it does.
+// With Abandon the functions never run in the caller's goroutine, and [Map] works on a copy of the
+// slice of items. Use it for functions that cannot be cancelled, and see to it that they end: each
+// straggler holds its goroutine until it does.
 func Abandon() Option {
 	return optionFunc(func(c *config) { c.abandon = true })
 }

@@ -11,27 +11,31 @@ import (
 // Stream is [Map] for sequences, with results as they come: it calls fn for up to [DefaultLimit]
 // items at the same time and yields the results in the order of the items.
 //
-// At most that many items are in work at any time, counted from when they are asked of the sequence
-// until the loop body is done with their results. So memory does not grow with the sequence, which may be
-// infinite, and a slow loop body holds the sequence back; with Limit(1) everything takes turns.
+// At most that many items are in work at any time, from the moment the sequence is asked for them
+// until the loop body is done with their results. So memory does not grow with the sequence, which
+// may be infinite, and a slow loop body holds the sequence back; with Limit(1) everything takes
+// turns. Room for Limit results is set aside at the start.
 //
 // An error ends the context that the other calls of fn got, and no further item starts. The loop
-// still gets the results up to the first item without one, be it that it failed, was cancelled, or did not run;
-// then the zero value with the error that Map would return, and no more. With [KeepGoing]
-// the error of an item is yielded in its place as an [*ItemError], and the loop goes on. The end of
-// the context, whether the caller's or by [Timeout], ends the loop in the same way, also with KeepGoing. A
-// sequence that ends after the caller's context did is taken to have ended because of it.
+// still gets the results that stand before the first item without one. Its last round has the zero
+// value and the error that Map would return.
 //
-// Leaving the loop stops everything: the functions and the sequence have returned before the range statement
-// has, however it is left. Stream cannot interrupt a sequence that is waiting for
-// its next item, so a sequence that may wait should end with the caller's context; or see [Abandon].
+// With [KeepGoing] the error of an item is yielded in its place as an [*ItemError], and the loop
+// goes on. But if the context ends, the caller's or by [Timeout], the loop ends as it does without
+// KeepGoing. A sequence that ends after the caller's context did is taken to have ended because
+// of it.
 //
-// The sequence runs in one goroutine of its own, fn in several, and the loop body in the
-// caller's. If fn or the sequence panics or calls [runtime.Goexit], that continues in the caller's
-// goroutine as with Map, at the latest when the loop ends; only a panic of the loop body goes before it.
+// Leaving the loop stops everything: the functions and the sequence have returned before the range
+// statement has, however it is left. Stream cannot interrupt a sequence that is waiting for its
+// next item, so a sequence that may wait should end with the caller's context; or see [Abandon].
 //
-// Nothing runs before the result is ranged over, and nothing at all if the context is over by then. Each
-// range statement iterates the sequence anew. Stream panics if items or fn is nil and with [Unlimited].
+// The sequence runs in one goroutine of its own, fn in several, and the loop body in the caller's.
+// If fn or the sequence panics or calls [runtime.Goexit], that continues in the caller's goroutine
+// as with Map, at the latest when the loop ends; only a panic of the loop body goes before it.
+//
+// Nothing runs before the result is ranged over, and nothing at all if the context is over by
+// then. Each range statement iterates the sequence anew. Stream panics if items or fn is nil and
+// with [Unlimited].
 func Stream[T, R any](ctx context.Context, items iter.Seq[T], fn func(context.Context, T) (R, error), opts ...Option) iter.Seq2[R, error] {
 	if items == nil {
 		panic("concurrent: Stream: items is nil")
@@ -57,9 +61,9 @@ func Stream[T, R any](ctx context.Context, items iter.Seq[T], fn func(context.Co
 	}
 }
 
-// A stream is one range over the result of Stream. Slots go round: the puller fills one with an item,
-// puts it in order and hands it to a worker; the consumer takes it from order, waits for
-// the worker, yields, and frees it.
+// A stream is one range over the result of Stream. Slots go round: the puller fills one with an
+// item, puts it in order and hands it to a worker; the consumer takes it from order, waits for the
+// worker, yields, and frees it.
 type stream[T, R any] struct {
 	group
 	items iter.Seq[T]
@@ -70,7 +74,6 @@ type stream[T, R any] struct {
 	jobs  chan *slot[T, R] // to an idle worker
 
 	stopped    atomic.Bool // nothing more is wanted of the sequence
-	cut        atomic.Bool // the end of the context cost an item, as far as can be known
 	goroutines sync.WaitGroup
 }
 
@@ -87,23 +90,22 @@ type slot[T, R any] struct {
 func (s *slot[T, R]) reset() { *s = slot[T, R]{done: s.done} }
 
 func (s *stream[T, R]) run(yield func(R, error) bool) {
-	var zero R
-	err := context.Cause(s.ctx)
-	broken := false
-	if err == nil {
-		err, broken = s.consume(yield)
+	last := context.Cause(s.ctx)
+	if last == nil {
+		last = s.consume(yield)
 		s.raise()
 	} else {
 		s.close()
 	}
-	if err != nil && !broken {
-		yield(zero, err)
+	if last != nil {
+		var zero R
+		yield(zero, last)
 	}
 }
 
-// consume yields until the sequence ends, an error ends it, or the loop is left. The error is
-// to be yielded last, when nothing runs any more.
-func (s *stream[T, R]) consume(yield func(R, error) bool) (last error, broken bool) {
+// consume yields until the sequence ends, an error ends it, or the loop is left. What it returns
+// is to be yielded last, when nothing runs any more.
+func (s *stream[T, R]) consume(yield func(R, error) bool) (last error) {
 	defer s.shut() // also if the loop body panics or calls runtime.Goexit
 	s.goroutines.Go(s.pull)
 
@@ -114,35 +116,35 @@ func (s *stream[T, R]) consume(yield func(R, error) bool) (last error, broken bo
 	for {
 		slot, ok := receive(s.order, quit)
 		if !ok {
-			return s.cause(), false
+			return s.cause()
 		}
 		if slot == nil { // the sequence has ended
 			if s.cut.Load() {
-				last = s.cause()
+				return s.cause()
 			}
-			return last, false
+			return nil
 		}
 		if _, ok := receive(slot.done, quit); !ok || !slot.ok {
-			return s.cause(), false
+			return s.cause()
 		}
 		result, err := slot.result, slot.err
 		if err != nil {
 			if !s.keepGoing {
-				return s.cause(), false
+				return s.cause()
 			}
 			var zero R
 			result, err = zero, &ItemError{Index: slot.index, Err: err}
 		}
 		if !yield(result, err) {
-			return nil, true
+			return nil
 		}
 		slot.reset()
 		s.free <- slot
 	}
 }
 
-// receive prefers what is there to quitting; a closed channel gives the zero value. It returns false
-// if it quit.
+// receive prefers what is there to quitting; a closed channel gives the zero value. It returns
+// false if it quit.
 func receive[V any](from <-chan V, quit <-chan struct{}) (v V, ok bool) {
 	select {
 	case v = <-from:
@@ -208,14 +210,10 @@ type puller[T, R any] struct {
 // If it is only the context that ended, the sequence is asked once more all the same, if need be
 // without a slot: if it has no further item, then nothing was missed.
 func (p *puller[T, R]) next() bool {
-	select {
-	case p.slot = <-p.free:
-	default:
-		if p.made < p.limit {
-			p.made++
-			p.slot = &slot[T, R]{done: make(chan struct{}, 1)}
-			break
-		}
+	if len(p.free) == 0 && p.made < p.limit {
+		p.made++
+		p.slot = &slot[T, R]{done: make(chan struct{}, 1)}
+	} else {
 		select {
 		case p.slot = <-p.free:
 		case <-p.ctx.Done():
