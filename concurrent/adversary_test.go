@@ -430,3 +430,152 @@ func TestAdversaryNested(t *testing.T) {
 		}
 	})
 }
+
+// An item that did not come through leaves no trace in the loop, least of all the result of an earlier one.
+func TestAdversaryStreamYieldsOnlyResults(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { explode("in fn") }, "Goexit": runtime.Goexit} {
+		for _, limit := range []int{1, 2, 3} {
+			synctest.Test(t, func(t *testing.T) {
+				var got []int
+				ended(func() {
+					for v, err := range concurrent.Stream(t.Context(), naturals, func(_ context.Context, i int) (int, error) {
+						if i == 6 {
+							end()
+						}
+						return 100 + i, nil
+					}, concurrent.Limit(limit)) {
+						if err != nil {
+							t.Errorf("%s: got %v", name, err)
+						}
+						got = append(got, v)
+					}
+				})
+				for i, v := range got {
+					if i >= 6 || v != 100+i {
+						t.Fatalf("%s: got %v, want results of the items before 6", name, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A cancellation at any moment, also between two steps of the stream, ends it, with nothing made up.
+func TestAdversaryStreamCancelledAnywhere(t *testing.T) {
+	for n := range 1500 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for range n % 100 {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		want := 0
+		var last error
+		for v, err := range concurrent.Stream(ctx, naturals, func(_ context.Context, i int) (int, error) {
+			return 100 + i, nil
+		}, concurrent.Limit(1+n%3)) {
+			if last = err; err == nil {
+				if v != 100+want {
+					t.Fatalf("got %d, want %d", v, 100+want)
+				}
+				want++
+			}
+		}
+		if last != context.Canceled {
+			t.Fatalf("got %v, want %v", last, context.Canceled)
+		}
+	}
+}
+
+// Goroutines are as many as the limit and the sequence need, however long the sequence.
+func TestAdversaryStreamGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	most := 0
+	for v, err := range concurrent.Stream(t.Context(), naturals, func(_ context.Context, i int) (int, error) {
+		return i, nil
+	}, concurrent.Limit(1)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most = max(most, runtime.NumGoroutine()); v == 5000 {
+			break
+		}
+	}
+	if most > before+2 {
+		t.Errorf("got %d goroutines more, want one for fn and one for the sequence", most-before)
+	}
+}
+
+// registry is a parent that counts the contexts which wait for its end.
+type registry struct {
+	context.Context
+	done    chan struct{}
+	waiting atomic.Int32
+}
+
+func (r *registry) Done() <-chan struct{} { return r.done }
+func (r *registry) AfterFunc(func()) (stop func() bool) {
+	r.waiting.Add(1)
+	var once atomic.Bool
+	return func() bool {
+		if once.CompareAndSwap(false, true) {
+			r.waiting.Add(-1)
+		}
+		return true
+	}
+}
+
+// A call leaves nothing at its caller's context, nor a timer: the caller may make many on one context.
+func TestAdversaryContextIsReleased(t *testing.T) {
+	for name, opts := range map[string][]concurrent.Option{
+		"plain": nil, "time-out": {concurrent.Timeout(time.Hour)}, "abandon": {concurrent.Abandon(), concurrent.Timeout(time.Hour)},
+	} {
+		parent := &registry{Context: context.Background(), done: make(chan struct{})}
+		if _, err := concurrent.Map(parent, numbers(9), trivial, opts...); err != nil {
+			t.Error(err)
+		}
+		for range concurrent.Stream(parent, naturals, trivial, opts...) {
+			break
+		}
+		ended(func() {
+			concurrent.Map(parent, numbers(9), func(context.Context, int) (int, error) { panic("in fn") }, opts...)
+		})
+		if n := parent.waiting.Load(); n != 0 {
+			t.Errorf("%s: %d contexts still wait for the end of the parent", name, n)
+		}
+	}
+}
+
+// With the old meaning of panic(nil), recover returns nil for a panic as it does for Goexit.
+func TestAdversaryPanicNil(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	v, goexit := ended(func() {
+		concurrent.ForEach(t.Context(), numbers(4), func(context.Context, int) error { panic(nil) })
+	})
+	p, ok := v.(*concurrent.PanicError)
+	if !ok || goexit {
+		t.Fatalf("got %v, Goexit %v, want a PanicError", v, goexit)
+	}
+	if _, ok := p.Value.(*runtime.PanicNilError); !ok {
+		t.Errorf("got value %v, want a PanicNilError", p.Value)
+	}
+}
+
+// A deadline that came after the last failure and kept no item from its end is not among the errors.
+func TestAdversaryKeepGoingHarmlessDeadline(t *testing.T) {
+	for _, opt := range []concurrent.Option{nil, concurrent.Limit(9)} {
+		synctest.Test(t, func(t *testing.T) {
+			got, err := concurrent.Map(t.Context(), numbers(2), func(_ context.Context, i int) (int, error) {
+				if i == 0 {
+					return 0, errItem
+				}
+				time.Sleep(time.Minute)
+				return i, nil
+			}, concurrent.KeepGoing(), concurrent.Timeout(time.Second), opt)
+			if len(got) != 2 || got[1] != 1 || !errors.Is(err, errItem) || errors.Is(err, concurrent.ErrTimeout) {
+				t.Errorf("got %v, %v, want item 0 alone to have failed", got, err)
+			}
+		})
+	}
+}

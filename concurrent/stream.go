@@ -57,6 +57,7 @@ func Stream[T, R any](ctx context.Context, items iter.Seq[T], fn func(context.Co
 			jobs:  make(chan *slot[T, R]),
 		}
 		s.open(ctx)
+		defer s.close()
 		s.run(yield)
 	}
 }
@@ -94,8 +95,6 @@ func (s *stream[T, R]) run(yield func(R, error) bool) {
 	if last == nil {
 		last = s.consume(yield)
 		s.raise()
-	} else {
-		s.close()
 	}
 	if last != nil {
 		var zero R
@@ -210,7 +209,7 @@ type puller[T, R any] struct {
 // If it is only the context that ended, the sequence is asked once more all the same, if need be
 // without a slot: if it has no further item, then nothing was missed.
 func (p *puller[T, R]) next() bool {
-	if len(p.free) == 0 && p.made < p.limit {
+	if p.made < p.limit {
 		p.made++
 		p.slot = &slot[T, R]{done: make(chan struct{}, 1)}
 	} else {
