@@ -1,0 +1,113 @@
+package concurrent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gracekit/gracekit/concurrent"
+)
+
+type User struct {
+	Name     string
+	Policies int
+}
+
+// countPolicies stands for a query.
+func countPolicies(ctx context.Context, user string) (int, error) {
+	counts := map[string]int{"colin": 3, "admin": 12, "guest": 0}
+	n, ok := counts[user]
+	if !ok {
+		return 0, fmt.Errorf("no user %q", user)
+	}
+	return n, ctx.Err()
+}
+
+// A list endpoint: one page of users, and for each the number of its policies from elsewhere.
+func ExampleMap() {
+	ctx := context.Background() // of the request
+	page := []string{"colin", "admin", "guest"}
+
+	users, err := concurrent.Map(ctx, page, func(ctx context.Context, name string) (User, error) {
+		n, err := countPolicies(ctx, name)
+		if err != nil {
+			return User{}, fmt.Errorf("count policies of %s: %w", name, err)
+		}
+		return User{Name: name, Policies: n}, nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, u := range users {
+		fmt.Printf("%s: %d\n", u.Name, u.Policies)
+	}
+	// Output:
+	// colin: 3
+	// admin: 12
+	// guest: 0
+}
+
+// The error says which item it was.
+func ExampleItemError() {
+	page := []string{"colin", "nobody", "guest"}
+	_, err := concurrent.Map(context.Background(), page, countPolicies)
+	fmt.Println(err)
+	if item, ok := errors.AsType[*concurrent.ItemError](err); ok {
+		fmt.Println("failed for", page[item.Index])
+	}
+	// Output:
+	// item 1: no user "nobody"
+	// failed for nobody
+}
+
+func ExampleForEach() {
+	caches := []string{"cache-1", "cache-2", "cache-3"}
+	err := concurrent.ForEach(context.Background(), caches, func(ctx context.Context, addr string) error {
+		return ctx.Err() // flush the cache at addr
+	}, concurrent.Limit(2))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// The function gets a context that ends in time; what it returns then does not matter.
+func ExampleTimeout() {
+	replicas := []string{"a", "b", "c"}
+	_, err := concurrent.Map(context.Background(), replicas, func(ctx context.Context, replica string) (int, error) {
+		if replica == "b" { // does not answer
+			<-ctx.Done()
+			return 0, fmt.Errorf("dial %s: %w", replica, ctx.Err())
+		}
+		return 1, nil
+	}, concurrent.Timeout(20*time.Millisecond))
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, concurrent.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
+	// Output:
+	// concurrent: timed out
+	// true true
+}
+
+// What came through is used, what did not is named.
+func ExampleKeepGoing() {
+	page := []string{"colin", "nobody", "guest", "nemo"}
+	counts, err := concurrent.Map(context.Background(), page, countPolicies, concurrent.KeepGoing())
+	fmt.Println(counts)
+	fmt.Println(err)
+	// Output:
+	// [3 0 0 0]
+	// item 1: no user "nobody"
+	// item 3: no user "nemo"
+}
+
+// A driver that cannot be interrupted does not hold up the request.
+func ExampleAbandon() {
+	hang := make(chan struct{})
+	defer close(hang)
+	_, err := concurrent.Map(context.Background(), []string{"legacy"}, func(context.Context, string) (int, error) {
+		<-hang // no context to heed
+		return 0, nil
+	}, concurrent.Timeout(20*time.Millisecond), concurrent.Abandon())
+	fmt.Println(err)
+	// Output: concurrent: timed out
+}
