@@ -14,7 +14,8 @@ import (
 //
 // Reading, from the database or from JSON, replaces what was there; SQL NULL, an empty column and JSON null give
 // nil. Numbers come as json.Number, at any depth, so that integers beyond 2^53 keep all their digits: take values out with Get, which
-// converts. Writing to the database, nil is NULL and an Extend without keys is {}.
+// converts. Writing to the database, nil is {} like an Extend without keys: GORM does not hand NULL to a Scanner, so that loading
+// into a variable that holds an Extend already would leave that one there.
 //
 // It is a map: not safe for concurrent use with a writer, and copied by reference.
 type Extend map[string]any
@@ -56,11 +57,11 @@ func (e Extend) Merge(over Extend) Extend {
 	return merged
 }
 
-// Value implements driver.Valuer: JSON text, or NULL for nil. A value that JSON has no form for, such as NaN or a channel, is an error, so that
+// Value implements driver.Valuer: JSON text. A value that JSON has no form for, such as NaN or a channel, is an error, so that
 // what cannot be read back is not written.
 func (e Extend) Value() (driver.Value, error) {
 	if e == nil {
-		return nil, nil
+		return "{}", nil
 	}
 	data, err := json.Marshal(map[string]any(e))
 	if err != nil {

@@ -79,7 +79,7 @@ func TestExtendValue(t *testing.T) {
 		e    objectmeta.Extend
 		want any
 	}{
-		"nil":           {nil, nil},
+		"nil":           {nil, "{}"},
 		"no keys":       {objectmeta.Extend{}, "{}"},
 		"keys":          {objectmeta.Extend{"b": 1, "a": "x"}, `{"a":"x","b":1}`},
 		"great integer": {objectmeta.Extend{"a": uint64(math.MaxUint64), "b": json.Number("9007199254740993")}, `{"a":18446744073709551615,"b":9007199254740993}`},
