@@ -10,19 +10,20 @@ import (
 	"maps"
 )
 
-// Extend holds an object's fields that have no column of their own. In the database it is one column of JSON text, in JSON an object.
+// Extend holds an object's fields that have no column of their own. In the database it is one column of JSON text, in
+// JSON an object.
 //
-// Reading, from the database or from JSON, replaces what was there; SQL NULL, an empty column and JSON null give
-// nil. Numbers come as json.Number, at any depth, so that integers beyond 2^53 keep all their digits: take values out with Get, which
-// converts. Writing to the database, nil is {} like an Extend without keys: GORM does not hand NULL to a Scanner, so that loading
-// into a variable that holds an Extend already would leave that one there.
+// Reading, from the database or from JSON, replaces what was there; SQL NULL, an empty column and JSON null give nil.
+// Numbers come as json.Number, at any depth, so that integers beyond 2^53 keep all their digits: take values out with
+// Get, which converts. Writing to the database, nil is {} like an Extend without keys: GORM does not hand NULL to a
+// Scanner, so that loading into a variable that holds an Extend already would leave that one there.
 //
 // It is a map: not safe for concurrent use with a writer, and copied by reference.
 type Extend map[string]any
 
-// Get returns the value of key as a T: as it is if it is a T already, else converted as encoding/json would convert it. It returns
-// false if there is no such key, if its value is null, or if it is no T: Get[int] of 1.5 or of "1" is false, and so is
-// Get[int8] of 300. A struct, slice or map can be had as well.
+// Get returns the value of key as a T: as it is if it is a T already, else converted as encoding/json would convert
+// it. It returns false if there is no such key, if its value is null, or if it is no T: Get[int] of 1.5 or of "1" is
+// false, and so is Get[int8] of 300. A struct, slice or map can be had as well.
 func Get[T any](e Extend, key string) (T, bool) {
 	var zero T
 	value, ok := e[key]
@@ -45,8 +46,8 @@ func Get[T any](e Extend, key string) (T, bool) {
 	return t, true
 }
 
-// Merge returns a new Extend with the keys of e and of over; where both have a key, over's value stands, whole: objects in
-// objects are not merged. Neither e nor over changes, and either may be nil; of two nils the result is nil.
+// Merge returns a new Extend with the keys of e and of over; where both have a key, over's value stands, whole:
+// objects in objects are not merged. Neither e nor over changes, and either may be nil; of two nils the result is nil.
 func (e Extend) Merge(over Extend) Extend {
 	if e == nil && over == nil {
 		return nil
@@ -57,8 +58,8 @@ func (e Extend) Merge(over Extend) Extend {
 	return merged
 }
 
-// Value implements driver.Valuer: JSON text. A value that JSON has no form for, such as NaN or a channel, is an error, so that
-// what cannot be read back is not written.
+// Value implements driver.Valuer: JSON text. A value that JSON has no form for, such as NaN or a channel, is an error,
+// so that what cannot be read back is not written.
 func (e Extend) Value() (driver.Value, error) {
 	if e == nil {
 		return "{}", nil

@@ -45,9 +45,9 @@ const (
 	fullLength = 13
 )
 
-// NewHasher returns the Hasher of a kind under a secret. The secret may be of any length above zero and is not kept; 32 random bytes
-// are plenty, and one secret serves all kinds. Secret, kind and options are part of every instance ID ever given:
-// see the package documentation for why they are never to be changed.
+// NewHasher returns the Hasher of a kind under a secret. The secret may be of any length above zero and is not kept;
+// 32 random bytes are plenty, and one secret serves all kinds. Secret, kind and options are part of every instance ID
+// ever given: see the package documentation for why they are never to be changed.
 //
 // The kind is 1 to 63 of a-z, 0-9 and "-", starts with a letter and does not end with "-". The only option is
 // MinLength, from 4 to 24. Anything else is an error, which names all that is wrong.

@@ -149,7 +149,8 @@ func assertRefused(t *testing.T, codec objectmeta.Codec, s string) {
 	assert.Equal(t, objectmeta.IDError{Kind: codec.Kind(), Value: s}, *idErr)
 }
 
-// 36^13 is nine times 2^64: of the codes with 13 characters most are of no id, and none may come back as a wrapped one.
+// 36^13 is nine times 2^64: of the codes with 13 characters most are of no id, and none may come back as a wrapped
+// one.
 func TestHasherDecodeRefusesAboveMaxUint64(t *testing.T) {
 	for _, shortest := range []int{6, 13, 14, 20, 24} {
 		h := newHasher(t, "secret", "s", objectmeta.MinLength(shortest))

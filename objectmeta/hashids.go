@@ -13,8 +13,9 @@ import (
 // go-hashids makes them, each of a single number. Its defaults are iam's: the alphabet
 // abcdefghijklmnopqrstuvwxyz1234567890, at least 6 characters, written back to front.
 //
-// For a new service use a Hasher. Hashids does not encrypt: who sees a few codes can work out the salt, hence all ids and their
-// number; the same id has the same code in every kind; and with iam's settings six characters end at id 7,962,623.
+// For a new service use a Hasher. Hashids does not encrypt: who sees a few codes can work out the salt, hence all ids
+// and their number; the same id has the same code in every kind; and with iam's settings six characters end at id
+// 7,962,623.
 //
 // Unlike go-hashids it covers all of uint64, and Decode refuses codes that decode but are not what Encode gives.
 //
@@ -29,8 +30,8 @@ type Hashids struct {
 	lottery string
 	guards  string
 
-	// For each character of lottery, the alphabet that the number is written in if the code starts with this character, and
-	// after it the alphabets that fill the code up to minLength, in the order of use.
+	// For each character of lottery, the alphabet that the number is written in if the code starts with this
+	// character, and after it the alphabets that fill the code up to minLength, in the order of use.
 	alphabets [][]string
 }
 
@@ -43,7 +44,8 @@ const (
 )
 
 // NewHashids returns the Hashids of a kind. The salt may be empty, as in the original. The options are MinLength from
-// 0 to 64, Alphabet and Reversed; the kind is as for NewHasher. Anything else is an error, which names all that is wrong.
+// 0 to 64, Alphabet and Reversed; the kind is as for NewHasher. Anything else is an error, which names all that is
+// wrong.
 func NewHashids(kind, salt string, opts ...Option) (*Hashids, error) {
 	c := newConfig(opts)
 	var errs []error

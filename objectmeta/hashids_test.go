@@ -124,8 +124,8 @@ func reverse(s string) string {
 	return b.String()
 }
 
-// go-hashids up to version 1 decodes codes that no number has. Each change of one character gives either another id's own
-// code or nothing.
+// go-hashids up to version 1 decodes codes that no number has. Each change of one character gives either another id's
+// own code or nothing.
 func TestHashidsDecodeRefusesWhatIsNotCanonical(t *testing.T) {
 	h := newHashids(t, "secret", "x20k5x")
 	refused := 0

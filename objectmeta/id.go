@@ -16,18 +16,20 @@ import (
 //
 //	func (SecretKind) InstanceIDs() objectmeta.Codec { return secretIDs }
 //
-// InstanceIDs is called each time an ID is written or read. It returns a Codec that was built before: building one takes
-// a thousand times as long as using it. It may be called from many goroutines at once.
+// InstanceIDs is called each time an ID is written or read. It returns a Codec that was built before: building one
+// takes a thousand times as long as using it. It may be called from many goroutines at once.
 type Kind interface{ InstanceIDs() Codec }
 
 // ID is the key of an object of kind K: an integer in the program and in the database, an instance ID such as
-// secret-yj8m30 wherever it is text. encoding/json (values and map keys), encoding/xml, flag.TextVar, slog and fmt's %v and %s
-// all write it as text. As a type of its own for each kind, a user's ID does not pass for a secret's.
+// secret-yj8m30 wherever it is text. encoding/json (values and map keys), encoding/xml, flag.TextVar, slog and fmt's
+// %v and %s all write it as text. As a type of its own for each kind, a user's ID does not pass for a secret's.
 //
-// The zero ID means that the object is not stored yet, since databases count from 1. Its text is empty, in the database it
-// is NULL, and no instance ID parses to it, so that no client can ask a query builder that leaves out zero values for "any row".
+// The zero ID means that the object is not stored yet, since databases count from 1. Its text is empty, in the
+// database it is NULL, and no instance ID parses to it, so that no client can ask a query builder that leaves out zero
+// values for "any row".
 //
-// Without a Codec, that is if InstanceIDs returned nil, String panics, and the other methods that need one return an error.
+// Without a Codec, that is if InstanceIDs returned nil, String panics, and the other methods that need one return an
+// error.
 type ID[K Kind] uint64
 
 // ParseID returns the ID whose String is s, or an *IDError, which Is ErrInvalidID. That it parses does
@@ -86,8 +88,8 @@ func (id ID[K]) MarshalText() ([]byte, error) {
 	return id.AppendText(nil)
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It accepts what ParseID accepts and, as the inverse of MarshalText,
-// the empty text as the zero ID. After an error the ID is what it was.
+// UnmarshalText implements encoding.TextUnmarshaler. It accepts what ParseID accepts and, as the inverse of
+// MarshalText, the empty text as the zero ID. After an error the ID is what it was.
 func (id *ID[K]) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*id = 0
@@ -118,7 +120,8 @@ func (id ID[K]) Value() (driver.Value, error) {
 	}
 }
 
-// Scan implements sql.Scanner for columns of any integer type; NULL is the zero ID. After an error the ID is what it was.
+// Scan implements sql.Scanner for columns of any integer type; NULL is the zero ID. After an error the ID is what it
+// was.
 func (id *ID[K]) Scan(src any) error {
 	switch src := src.(type) {
 	case nil:

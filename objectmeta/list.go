@@ -11,7 +11,8 @@ type ListMeta struct {
 	TotalCount int64 `json:"totalCount"`
 }
 
-// List is a page of objects. Items that are nil are null in JSON; for [] start with an empty slice, as GORM's Find does.
+// List is a page of objects. Items that are nil are null in JSON; for [] start with an empty slice, as GORM's Find
+// does.
 type List[T any] struct {
 	ListMeta
 	Items []T `json:"items"`
@@ -23,8 +24,9 @@ type ListOptions struct {
 	Limit  *int64 `json:"limit,omitempty" form:"limit"`
 }
 
-// Page returns what to tell the database: an offset that is not said is 0, a limit that is not said defaultLimit, and a limit
-// above maxLimit is maxLimit, so that no client can ask for everything at once. A negative offset or limit is an error.
+// Page returns what to tell the database: an offset that is not said is 0, a limit that is not said defaultLimit, and
+// a limit above maxLimit is maxLimit, so that no client can ask for everything at once. A negative offset or limit is
+// an error.
 func (o ListOptions) Page(defaultLimit, maxLimit int) (offset, limit int, err error) {
 	limit = defaultLimit
 	if o.Offset != nil {

@@ -29,9 +29,9 @@ type ObjectMeta[K Kind] struct {
 	UpdatedAt time.Time `json:"updatedAt,omitzero" gorm:"column:updatedAt"`
 }
 
-// ClearServerFields sets ID, CreatedAt and UpdatedAt to zero. Call it on what you have decoded from a
-// client's body before you create or update anything from it: these fields are not the client's to choose, and a body that
-// brings an instanceID of its own must not decide which row is written.
+// ClearServerFields sets ID, CreatedAt and UpdatedAt to zero. Call it on what you have decoded from a client's body
+// before you create or update anything from it: these fields are not the client's to choose, and a body that brings an
+// instanceID of its own must not decide which row is written.
 func (m *ObjectMeta[K]) ClearServerFields() {
 	m.ID = 0
 	m.CreatedAt = time.Time{}
@@ -44,12 +44,12 @@ var ErrInvalidName = errors.New("objectmeta: invalid name")
 // maxNameLength is the width of the column.
 const maxNameLength = 64
 
-// ValidateName returns nil if name is 1 to 64 of the characters A-Z, a-z, 0-9, "-", "_" and ".", the first and
-// the last of them a letter or digit. Such a name fits its column, needs no escaping in a URL, a file name or a label of
+// ValidateName returns nil if name is 1 to 64 of the characters A-Z, a-z, 0-9, "-", "_" and ".", the first and the
+// last of them a letter or digit. Such a name fits its column, needs no escaping in a URL, a file name or a label of
 // Kubernetes (up to 63 characters), and is never "." or "..".
 //
-// Upper and lower case are told apart here but not by every database: under MySQL's usual collations a unique index takes
-// Admin and admin for the same.
+// Upper and lower case are told apart here but not by every database: under MySQL's usual collations a unique index
+// takes Admin and admin for the same.
 func ValidateName(name string) error {
 	valid := len(name) >= 1 && len(name) <= maxNameLength &&
 		isAlphanumeric(name[0]) && isAlphanumeric(name[len(name)-1])
