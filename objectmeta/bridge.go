@@ -11,19 +11,20 @@ import (
 // longer than the code of lastLegacyID: with NewHasher(kind, secret, MinLength(n+1)) where that has n characters. The
 // package documentation goes through such a move step by step.
 //
-// It returns an error if the kinds differ or the lengths could meet. As with all Codecs, neither part nor lastLegacyID
-// may change later.
+// It returns an error if the kinds differ or the lengths could meet. Legacy codes of 24 characters or more leave no
+// Hasher to go on with. As with all Codecs, neither part nor lastLegacyID may change later.
 func NewBridge(legacy *Hashids, lastLegacyID uint64, next *Hasher) (Codec, error) {
 	if legacy == nil || next == nil {
 		return nil, errors.New("objectmeta: NewBridge: legacy and next must not be nil")
 	}
 	var errs []error
 	if legacy.prefix != next.prefix {
-		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: kind %q of legacy and %q of next: must be the same", legacy.Kind(), next.Kind()))
+		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: kind %q of legacy and %q of next: must be the same",
+			legacy.Kind(), next.Kind()))
 	}
 	if n := legacy.codeLength(lastLegacyID); n >= next.minLength {
-		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: next starts with %d characters, but legacy has %d for id %d: build next with MinLength(%d)",
-			next.minLength, n, lastLegacyID, n+1))
+		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: next starts with %d characters, but legacy has %d for id %d: "+
+			"build next with MinLength(%d)", next.minLength, n, lastLegacyID, n+1))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

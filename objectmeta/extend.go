@@ -84,7 +84,7 @@ func (e *Extend) Scan(src any) error {
 	default:
 		return fmt.Errorf("objectmeta: Extend: column value of type %T: must be JSON text", src)
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
+	if len(trimJSON(data)) == 0 {
 		*e = nil
 		return nil
 	}
@@ -93,7 +93,7 @@ func (e *Extend) Scan(src any) error {
 
 // UnmarshalJSON implements json.Unmarshaler. After an error e is what it was.
 func (e *Extend) UnmarshalJSON(data []byte) error {
-	text := bytes.TrimSpace(data)
+	text := trimJSON(data)
 	if string(text) == "null" {
 		*e = nil
 		return nil
@@ -116,3 +116,6 @@ func (e *Extend) UnmarshalJSON(data []byte) error {
 	*e = fields
 	return nil
 }
+
+// trimJSON cuts off what JSON has for white space, which is less than what bytes.TrimSpace has.
+func trimJSON(data []byte) []byte { return bytes.Trim(data, " \t\r\n") }

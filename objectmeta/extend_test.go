@@ -46,15 +46,17 @@ func TestExtendScan(t *testing.T) {
 		src  any
 		want string
 	}{
-		"array":         {`[1]`, `Extend: "[1]": must be a JSON object`},
-		"string":        {`"{}"`, `Extend: "\"{}\"": must be a JSON object`},
-		"number":        {"23", `Extend: "23": must be a JSON object`},
-		"no JSON":       {"team=infra", `Extend: "team=infra": must be a JSON object`},
-		"cut":           {`{"a":`, `must be a JSON object: unexpected EOF`},
-		"two":           {`{"a":1}{"b":2}`, `must be a JSON object: something follows the object`},
-		"bracket after": {`{"a":1}}`, `must be a JSON object: something follows the object`},
-		"long":          {"[" + strings.Repeat("1,", 1<<20) + "1]", `... (2097155 bytes): must be a JSON object`},
-		"other type":    {int64(1), "Extend: column value of type int64: must be JSON text"},
+		"array":            {`[1]`, `Extend: "[1]": must be a JSON object`},
+		"string":           {`"{}"`, `Extend: "\"{}\"": must be a JSON object`},
+		"number":           {"23", `Extend: "23": must be a JSON object`},
+		"no JSON":          {"team=infra", `Extend: "team=infra": must be a JSON object`},
+		"cut":              {`{"a":`, `must be a JSON object: unexpected EOF`},
+		"two":              {`{"a":1}{"b":2}`, `must be a JSON object: something follows the object`},
+		"bracket after":    {`{"a":1}}`, `must be a JSON object: something follows the object`},
+		"long":             {"[" + strings.Repeat("1,", 1<<20) + "1]", `... (2097155 bytes): must be a JSON object`},
+		"not JSON's space": {"{}\f", `must be a JSON object: something follows the object`},
+		"nor a newline":    {"null\u00a0", `Extend: "null\u00a0": must be a JSON object`},
+		"other type":       {int64(1), "Extend: column value of type int64: must be JSON text"},
 	}
 	for name, test := range errors {
 		t.Run("error: "+name, func(t *testing.T) {

@@ -59,7 +59,8 @@ func NewHasher(kind string, secret []byte, opts ...Option) (*Hasher, error) {
 		errs = append(errs, errors.New("objectmeta: NewHasher: the secret is empty"))
 	}
 	if c.minLength < shortestHash || c.minLength > longestHash {
-		errs = append(errs, fmt.Errorf("objectmeta: NewHasher: MinLength(%d): must be from %d to %d", c.minLength, shortestHash, longestHash))
+		errs = append(errs, fmt.Errorf("objectmeta: NewHasher: MinLength(%d): must be from %d to %d",
+			c.minLength, shortestHash, longestHash))
 	}
 	if c.alphabetSet {
 		errs = append(errs, errors.New("objectmeta: NewHasher: Alphabet is an option of Hashids only"))
