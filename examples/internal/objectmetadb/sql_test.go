@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -185,7 +186,7 @@ func TestOtherColumnTypes(t *testing.T) {
 	}
 	onSecrets(t, func(t *testing.T, db *gorm.DB) {
 		ctx, pool := t.Context(), plain(t, db)
-		name := "gk_" + table(t, db, &Secret{})[4:14] + "_types"
+		name := strings.Trim(table(t, db, &Secret{}), "`\"") + "_types"
 		_, err := pool.ExecContext(ctx, "CREATE TABLE "+name+" (id "+types[db.Name()].integer+", extend "+types[db.Name()].json+")")
 		require.NoError(t, err)
 		t.Cleanup(func() {
