@@ -207,6 +207,10 @@ var adversaryIDs = []uint64{0, 1, 2, 35, 36, 7962622, 7962623, 7962624, 21767823
 
 // Any byte at any place, one byte more, one fewer, two swapped: it is refused, or it is the code of what it decodes to.
 func TestAdversaryDecodeIsStrict(t *testing.T) {
+	everyByte := make([]byte, 256)
+	for i := range everyByte {
+		everyByte[i] = byte(i)
+	}
 	for name, c := range adversaryCodecs(t) {
 		t.Run(name, func(t *testing.T) {
 			check := func(s string) {
@@ -228,9 +232,13 @@ func TestAdversaryDecodeIsStrict(t *testing.T) {
 				got, err := c.Decode(s)
 				require.NoError(t, err, s)
 				require.Equal(t, id, got, s)
+				bytes := []byte{0, ' ', '-', '0', 'A', 'a', 'z', 0xff}
+				if id == 1 || id == 2176782336 || id == math.MaxUint64 {
+					bytes = everyByte
+				}
 				for i := range s {
-					for b := range 256 {
-						check(s[:i] + string([]byte{byte(b)}) + s[i+1:])
+					for _, b := range bytes {
+						check(s[:i] + string([]byte{b}) + s[i+1:])
 					}
 					check(s[:i] + s[i+1:])
 					check(s[:i] + s[i:i+1] + s[i:])
