@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"unicode/utf8"
 )
 
 // A Codec turns database keys of one kind into instance IDs and back, without looking anything up.
@@ -35,7 +35,7 @@ type IDError struct {
 
 // Error quotes the value and cuts a long one short, so that it can go to a log or to a client as it is.
 func (e *IDError) Error() string {
-	return fmt.Sprintf("objectmeta: %s is not the instance ID of a %s", quote(e.Value), e.Kind)
+	return fmt.Sprintf("objectmeta: %s is not an instance ID of kind %s", quote(e.Value), e.Kind)
 }
 
 // Is makes errors.Is(err, ErrInvalidID) hold.
@@ -69,7 +69,10 @@ func quote(s string) string {
 	if len(s) <= longest {
 		return strconv.QuoteToASCII(s)
 	}
-	// A character that the cut splits must not show up as broken.
-	head := strings.ToValidUTF8(s[:longest], "")
-	return fmt.Sprintf("%s... (%d bytes)", strconv.QuoteToASCII(head), len(s))
+	// A character that the cut would split must not show up as broken.
+	cut := longest
+	for cut > longest-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strconv.QuoteToASCII(s[:cut]), len(s))
 }

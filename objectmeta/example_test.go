@@ -60,8 +60,8 @@ func ExampleParseID() {
 	}
 	// Output:
 	// SELECT … WHERE id = 59
-	// 404: objectmeta: "policy-59" is not the instance ID of a policy
-	// 404: objectmeta: "user-j4lz3g" is not the instance ID of a policy
+	// 404: objectmeta: "policy-59" is not an instance ID of kind policy
+	// 404: objectmeta: "user-j4lz3g" is not an instance ID of kind policy
 }
 
 func ExampleNewHasher() {
@@ -78,6 +78,27 @@ func ExampleNewHasher() {
 	// 1 secret-zpmsxh
 	// 2 secret-tm756v
 	// 3 secret-6hovlb
+}
+
+// A check when the service starts: with another secret, or another kind, every code that clients hold would name
+// another object. The code of one key, kept beside the secret, tells.
+func ExampleHasher_Encode() {
+	const knownKey, knownCode = 1, "secret-zpmsxh" // from the configuration, like the secret
+	for _, secret := range []string{"x20k5x", "x20k5x\n"} {
+		hasher, err := objectmeta.NewHasher("secret", []byte(secret))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if got := hasher.Encode(knownKey); got != knownCode {
+			fmt.Printf("the secret is not the one that it was: %d is %s, not %s\n", knownKey, got, knownCode)
+			continue
+		}
+		fmt.Println("the secret is the one that it was")
+	}
+	// Output:
+	// the secret is the one that it was
+	// the secret is not the one that it was: 1 is secret-qmbww1, not secret-zpmsxh
 }
 
 // The codes that iam has stored.

@@ -25,15 +25,17 @@ type Kind interface{ InstanceIDs() Codec }
 // %v and %s all write it as text. As a type of its own for each kind, a user's ID does not pass for a secret's.
 //
 // The zero ID means that the object is not stored yet, since databases count from 1. Its text is empty, in the
-// database it is NULL, and no instance ID parses to it, so that no client can ask a query builder that leaves out zero
-// values for "any row".
+// database it is NULL, and ParseID never returns it without an error, so that no client can ask a query builder that
+// leaves out zero values for "any row". Decoded from JSON or a form a missing or empty ID is the zero ID, though:
+// there, ask IsZero before it goes into a query.
 //
 // Without a Codec, that is if InstanceIDs returned nil, String panics, and the other methods that need one return an
 // error.
 type ID[K Kind] uint64
 
-// ParseID returns the ID whose String is s, or an *IDError, which Is ErrInvalidID. That it parses does
-// not mean that there is such an object, or that the caller may see it.
+// ParseID returns the ID whose String is s, or an *IDError, which Is ErrInvalidID, also for the empty string and for
+// the code of id 0, which a Codec decodes but no object has. That it parses does not mean that there is such an
+// object, or that the caller may see it.
 func ParseID[K Kind](s string) (ID[K], error) {
 	codec, err := codecOf[K]()
 	if err != nil {

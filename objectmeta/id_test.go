@@ -172,7 +172,7 @@ func TestIDText(t *testing.T) {
 		require.NoError(t, flags.Parse([]string{"-id", "secret-zpmsxh"}))
 		assert.Equal(t, secretID(1), id)
 		assert.Zero(t, unset)
-		assert.ErrorContains(t, flags.Parse([]string{"-id", "1"}), `objectmeta: "1" is not the instance ID of a secret`)
+		assert.ErrorContains(t, flags.Parse([]string{"-id", "1"}), `objectmeta: "1" is not an instance ID of kind secret`)
 	})
 	t.Run("UnmarshalParam", func(t *testing.T) {
 		var id secretID
