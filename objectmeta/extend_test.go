@@ -1,0 +1,233 @@
+package objectmeta_test
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gracekit/gracekit/objectmeta"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestExtendScan(t *testing.T) {
+	tests := map[string]struct {
+		src  any
+		want objectmeta.Extend
+	}{
+		"NULL":             {nil, nil},
+		"empty":            {"", nil},
+		"empty bytes":      {[]byte{}, nil},
+		"nil bytes":        {[]byte(nil), nil},
+		"blank":            {" \n", nil},
+		"null":             {"null", nil},
+		"null in bytes":    {[]byte(" null "), nil},
+		"no keys":          {"{}", objectmeta.Extend{}},
+		"string":           {`{"a":"b"}`, objectmeta.Extend{"a": "b"}},
+		"bytes":            {[]byte(` {"a":true} `), objectmeta.Extend{"a": true}},
+		"great integer":    {`{"a":9007199254740993}`, objectmeta.Extend{"a": json.Number("9007199254740993")}},
+		"beyond 64 bits":   {`{"a":123456789012345678901234567890}`, objectmeta.Extend{"a": json.Number("123456789012345678901234567890")}},
+		"integer in depth": {`{"a":{"b":[9007199254740993]}}`, objectmeta.Extend{"a": map[string]any{"b": []any{json.Number("9007199254740993")}}}},
+		"null value":       {`{"a":null}`, objectmeta.Extend{"a": nil}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := objectmeta.Extend{"deleted": "long ago"}
+			before := e
+			require.NoError(t, e.Scan(test.src))
+			assert.Equal(t, test.want, e)
+			assert.Equal(t, objectmeta.Extend{"deleted": "long ago"}, before, "another holder of the map")
+		})
+	}
+
+	errors := map[string]struct {
+		src  any
+		want string
+	}{
+		"array":            {`[1]`, `Extend: "[1]": must be a JSON object`},
+		"string":           {`"{}"`, `Extend: "\"{}\"": must be a JSON object`},
+		"number":           {"23", `Extend: "23": must be a JSON object`},
+		"no JSON":          {"team=infra", `Extend: "team=infra": must be a JSON object`},
+		"cut":              {`{"a":`, `must be a JSON object: unexpected EOF`},
+		"two":              {`{"a":1}{"b":2}`, `must be a JSON object: something follows the object`},
+		"bracket after":    {`{"a":1}}`, `must be a JSON object: something follows the object`},
+		"long":             {"[" + strings.Repeat("1,", 1<<20) + "1]", `... (2097155 bytes): must be a JSON object`},
+		"not JSON's space": {"{}\f", `must be a JSON object: something follows the object`},
+		"nor a newline":    {"null\u00a0", `Extend: "null\u00a0": must be a JSON object`},
+		"other type":       {int64(1), "Extend: column value of type int64: must be JSON text"},
+	}
+	for name, test := range errors {
+		t.Run("error: "+name, func(t *testing.T) {
+			e := objectmeta.Extend{"a": "b"}
+			assert.ErrorContains(t, e.Scan(test.src), test.want)
+			assert.Equal(t, objectmeta.Extend{"a": "b"}, e, "unchanged")
+		})
+	}
+}
+
+// The driver may use its buffer again.
+func TestExtendScanCopies(t *testing.T) {
+	column := []byte(`{"a":"b"}`)
+	var e objectmeta.Extend
+	require.NoError(t, e.Scan(column))
+	clear(column)
+	assert.Equal(t, objectmeta.Extend{"a": "b"}, e)
+}
+
+func TestExtendValue(t *testing.T) {
+	tests := map[string]struct {
+		e    objectmeta.Extend
+		want any
+	}{
+		"nil":           {nil, "{}"},
+		"no keys":       {objectmeta.Extend{}, "{}"},
+		"keys":          {objectmeta.Extend{"b": 1, "a": "x"}, `{"a":"x","b":1}`},
+		"great integer": {objectmeta.Extend{"a": uint64(math.MaxUint64), "b": json.Number("9007199254740993")}, `{"a":18446744073709551615,"b":9007199254740993}`},
+		"nested":        {objectmeta.Extend{"a": objectmeta.Extend{"b": nil}}, `{"a":{"b":null}}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := test.e.Value()
+			assert.NoError(t, err)
+			assert.Equal(t, test.want, got)
+		})
+	}
+	errors := map[string]any{
+		"NaN": math.NaN(), "infinite": math.Inf(1), "channel": make(chan int), "func": func() {}, "invalid number": json.Number("x"),
+	}
+	for name, value := range errors {
+		t.Run("error: "+name, func(t *testing.T) {
+			got, err := objectmeta.Extend{"a": value}.Value()
+			assert.Nil(t, got)
+			assert.ErrorContains(t, err, "objectmeta: Extend: json: ")
+		})
+	}
+}
+
+func TestExtendJSON(t *testing.T) {
+	type body struct {
+		Extend objectmeta.Extend `json:"extend,omitempty"`
+	}
+	t.Run("integers keep their digits", func(t *testing.T) {
+		const text = `{"extend":{"big":9007199254740993,"deep":[{"big":18446744073709551615}]}}`
+		var b body
+		require.NoError(t, json.Unmarshal([]byte(text), &b))
+		data, err := json.Marshal(b)
+		require.NoError(t, err)
+		assert.Equal(t, text, string(data))
+	})
+	t.Run("replaces", func(t *testing.T) {
+		b := body{objectmeta.Extend{"deleted": 1}}
+		require.NoError(t, json.Unmarshal([]byte(`{"extend":{"a":"b"}}`), &b))
+		assert.Equal(t, objectmeta.Extend{"a": "b"}, b.Extend)
+	})
+	t.Run("null", func(t *testing.T) {
+		b := body{objectmeta.Extend{"a": 1}}
+		require.NoError(t, json.Unmarshal([]byte(`{"extend":null}`), &b))
+		assert.Nil(t, b.Extend)
+	})
+	t.Run("left out", func(t *testing.T) {
+		b := body{objectmeta.Extend{"a": 1}}
+		require.NoError(t, json.Unmarshal([]byte(`{}`), &b))
+		assert.Equal(t, objectmeta.Extend{"a": 1}, b.Extend)
+	})
+	t.Run("not an object", func(t *testing.T) {
+		for _, value := range []string{`[]`, `"{}"`, `1`, `true`, `""`} {
+			assert.ErrorContains(t, json.Unmarshal([]byte(`{"extend":`+value+`}`), &body{}), "must be a JSON object", value)
+		}
+	})
+	t.Run("called directly", func(t *testing.T) {
+		assert.ErrorContains(t, new(objectmeta.Extend).UnmarshalJSON(nil), "must be a JSON object")
+	})
+}
+
+func TestGet(t *testing.T) {
+	type address struct{ City string }
+	var stored objectmeta.Extend
+	require.NoError(t, stored.Scan(`{"n":23,"big":9007199254740993,"f":1.5,"s":"text","digits":"23","b":true,"null":null,
+		"list":["a","b"],"mixed":[1,"a"],"address":{"City":"Turin"},"time":"2026-03-04T05:06:07Z"}`))
+
+	testGet(t, stored, "n", 23, true)
+	testGet(t, stored, "n", int8(23), true)
+	testGet(t, stored, "n", uint64(23), true)
+	testGet(t, stored, "n", 23.0, true)
+	testGet(t, stored, "n", json.Number("23"), true)
+	testGet[any](t, stored, "n", json.Number("23"), true)
+	testGet(t, stored, "n", "", false)
+	testGet(t, stored, "n", false, false)
+	testGet(t, stored, "big", int64(9007199254740993), true)
+	testGet(t, stored, "big", int32(0), false)
+	testGet(t, stored, "f", 1.5, true)
+	testGet(t, stored, "f", 0, false)
+	testGet(t, stored, "s", "text", true)
+	testGet(t, stored, "s", 0, false)
+	testGet(t, stored, "digits", 0, false)
+	testGet(t, stored, "b", true, true)
+	testGet(t, stored, "null", "", false)
+	testGet[any](t, stored, "null", nil, false)
+	testGet(t, stored, "missing", "", false)
+	testGet(t, stored, "list", []string{"a", "b"}, true)
+	testGet(t, stored, "mixed", []string(nil), false)
+	testGet(t, stored, "mixed", []any{json.Number("1"), "a"}, true)
+	testGet(t, stored, "address", address{"Turin"}, true)
+	testGet(t, stored, "address", &address{"Turin"}, true)
+	testGet(t, stored, "address", map[string]string{"City": "Turin"}, true)
+	testGet(t, stored, "time", time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC), true)
+
+	// What the program itself has put there is found as well as what comes back from the database.
+	fresh := objectmeta.Extend{"n": 23, "f": 3.0, "nan": math.NaN(), "address": address{"Turin"}, "list": []string{"a"}}
+	testGet(t, fresh, "n", 23, true)
+	testGet(t, fresh, "n", int64(23), true)
+	testGet(t, fresh, "f", 3, true)
+	testGet(t, fresh, "nan", 0, false)
+	testGet(t, fresh, "address", map[string]any{"City": "Turin"}, true)
+	testGet(t, fresh, "list", []any{"a"}, true)
+
+	testGet(t, nil, "n", 0, false)
+}
+
+func testGet[T any](t *testing.T, e objectmeta.Extend, key string, want T, wantOK bool) {
+	t.Helper()
+	got, ok := objectmeta.Get[T](e, key)
+	assert.Equal(t, wantOK, ok, "Get[%T](%q)", want, key)
+	assert.Equal(t, want, got, "Get[%T](%q)", want, key)
+}
+
+func TestMerge(t *testing.T) {
+	type extend = objectmeta.Extend
+	tests := map[string]struct{ e, over, want extend }{
+		"both nil":         {nil, nil, nil},
+		"onto nil":         {nil, extend{"a": 1}, extend{"a": 1}},
+		"nil onto it":      {extend{"a": 1}, nil, extend{"a": 1}},
+		"nil and empty":    {nil, extend{}, extend{}},
+		"different keys":   {extend{"a": 1}, extend{"b": 2}, extend{"a": 1, "b": 2}},
+		"the same key":     {extend{"a": 1, "b": 1}, extend{"a": 2}, extend{"a": 2, "b": 1}},
+		"null is a value":  {extend{"a": 1}, extend{"a": nil}, extend{"a": nil}},
+		"objects as whole": {extend{"a": extend{"x": 1}}, extend{"a": extend{"y": 2}}, extend{"a": extend{"y": 2}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e, over := clone(test.e), clone(test.over)
+			got := e.Merge(over)
+			assert.Equal(t, test.want, got)
+			if got != nil {
+				got["new"] = true
+			}
+			assert.Equal(t, test.e, e, "receiver unchanged")
+			assert.Equal(t, test.over, over, "argument unchanged")
+		})
+	}
+}
+
+func clone(e objectmeta.Extend) objectmeta.Extend {
+	if e == nil {
+		return nil
+	}
+	c := objectmeta.Extend{}
+	for k, v := range e {
+		c[k] = v
+	}
+	return c
+}
