@@ -253,10 +253,16 @@ func streamProbes() []probe {
 		return errors.Join(
 			enc.Encode("<&>\u2028\x01\""),
 			enc.Encode(map[string]any{"<k>": says(`"<m>"`), "r": jsonx.RawMessage(`"&"`)}),
-			enc.Encode(names{}),
+			enc.Encode(struct {
+				A int `json:"<a&b>"`
+			}{}),
 			enc.Encode(holder[textual]{textual{1, 2}}),
-			enc.Encode(holder[any]{[]any{Text("<"), "a\xff<"}}),
+			enc.Encode(holder[any]{[]any{Text("<"), "<"}}),
 		)
+	})
+	encode("no HTML escapes, not UTF-8", func(enc *jsonx.Encoder) error {
+		enc.SetEscapeHTML(false)
+		return enc.Encode(map[string]string{"<": "a\xff<"})
 	})
 	encode("no HTML escapes, failing", func(enc *jsonx.Encoder) error {
 		enc.SetEscapeHTML(false)
