@@ -83,7 +83,7 @@ func plainFields(t reflect.Type, seen map[string]bool) bool {
 			return false
 		}
 		if f.Anonymous {
-			if tag != "" || f.Type.Kind() != reflect.Struct || hasAnyMethod(f.Type) || !plainFields(f.Type, seen) {
+			if tag != "" || f.Type.Kind() != reflect.Struct || !plainFields(f.Type, seen) {
 				return false
 			}
 			continue
@@ -117,11 +117,6 @@ func plainName(name string) bool {
 		}
 	}
 	return true
-}
-
-func hasAnyMethod(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return hasMarshalMethod(p) || hasUnmarshalMethod(p)
 }
 
 // The names MarshalJSONTo and UnmarshalJSONFrom are those of encoding/json/v2, whose interfaces

@@ -2,6 +2,8 @@ package jsonx_test
 
 import (
 	"encoding"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/gracekit/gracekit/jsonx"
@@ -86,6 +88,36 @@ func hookProbes() []probe {
 		marshal("panics/root", panics{}),
 		marshal("panics/field", holder[panics]{}),
 		marshal("panics/any", []any{panics{}}),
+
+		// How often hooks are called.
+		{"hook calls/marshal", func() string {
+			calls := 0
+			_, err := jsonx.Marshal([]any{counts{&calls}, "x"})
+			return outcome(fmt.Sprint(calls), err)
+		}},
+		{"hook calls/marshal fails", func() string {
+			calls := 0
+			_, err := jsonx.Marshal([]any{counts{&calls}, math.NaN()})
+			return outcome(fmt.Sprint(calls), err)
+		}},
+		{"hook calls/unmarshal", func() string {
+			calls := 0
+			v := struct {
+				C *counts
+				S string
+			}{&counts{&calls}, ""}
+			err := jsonx.Unmarshal([]byte(`{"C":1,"S":"x"}`), &v)
+			return outcome(fmt.Sprint(calls), err)
+		}},
+		{"hook calls/unmarshal fails", func() string {
+			var v struct {
+				C globalCounts
+				N int
+			}
+			globalCalls = 0
+			err := jsonx.Unmarshal([]byte(`{"C":1,"N":"x"}`), &v)
+			return outcome(fmt.Sprint(globalCalls), err)
+		}},
 
 		// RawMessage.
 		marshal("raw/root", jsonx.RawMessage(`{"a": 1}`)),

@@ -130,7 +130,12 @@ func marshalProbes() []probe {
 		marshal("struct/only unexported", struct{ a, b int }{1, 2}),
 		marshal("struct/one pointer field", holder[*int]{pn}),
 		marshal("struct/one map field", holder[map[string]int]{map[string]int{"a": 1}}),
-		marshal("struct/unexported in another alphabet", struct{ ä, Ä int }{1, 2}),
+		marshal("struct/unexported in another alphabet", otherAlphabet{1, 2}),
+		marshal("struct/exported in another alphabet", struct{ Ä int }{1}),
+		marshal("struct/capital twins", capitalTwins{"a", "b"}),
+		marshal("struct/embeds methods twice", embedsTwoMethods{Own: 1}),
+		marshal("struct/embeds pointer methods", embedsPointerMethods{Own: 1}),
+		marshal("struct/embeds pointer methods, by pointer", &embedsPointerMethods{Own: 1}),
 		marshal("list", list{1, &list{2, nil}}),
 		marshal("tree", tree{"a": {"b": {}}, "c": nil}),
 

@@ -130,6 +130,15 @@ type (
 		Shout
 		Own int
 	}
+	embedsTwoMethods struct {
+		fails
+		panics
+		Own int
+	}
+	embedsPointerMethods struct {
+		byPointer
+		Own int
+	}
 	embedsAny struct{ fmt.Stringer }
 
 	list struct {
@@ -149,6 +158,12 @@ type (
 	caseTwins struct {
 		Name string `json:"name"`
 		NAME string `json:"NAME"`
+	}
+
+	capitalTwins  struct{ Name, NAME string }
+	otherAlphabet struct {
+		ä int
+		B int
 	}
 
 	holder[T any] struct{ V T }
@@ -228,6 +243,19 @@ type failsText struct{ N int }
 
 func (failsText) MarshalText() ([]byte, error)  { return nil, errHook }
 func (*failsText) UnmarshalText(_ []byte) error { return errHook }
+
+// counts counts its calls.
+type counts struct{ calls *int }
+
+func (c counts) MarshalJSON() ([]byte, error)     { *c.calls++; return []byte("1"), nil }
+func (c *counts) UnmarshalJSON(data []byte) error { *c.calls++; return nil }
+
+// globalCounts counts the calls of all its values, because a destination that holds a pointer is not blank.
+type globalCounts struct{}
+
+var globalCalls int
+
+func (globalCounts) UnmarshalJSON([]byte) error { globalCalls++; return nil }
 
 // panics panics at everything.
 type panics struct{ N int }
