@@ -37,7 +37,7 @@
 // a value that have methods like MarshalJSON or tag options other than omitempty, destinations that are not
 // empty, documents with \u escapes or with letters that Unicode folds to ASCII, and everything json-iterator fails at.
 // It finds a field of a small struct by a 64-bit hash of the member's name alone, so that a name made for the purpose can be
-// taken for a field's. Output is always valid JSON, a value that contains itself is an error, and errors are encoding/json's.
+// taken for a field's. Output is always valid JSON, a value that contains itself is an error (but for one case below), and errors are encoding/json's.
 // What a program registers with json-iterator globally (jsoniter.RegisterExtension, RegisterTypeEncoder and their like)
 // holds for jsonx too, and voids this.
 //
