@@ -47,35 +47,42 @@
 // Go 1.26 with GOEXPERIMENT=jsonv2, jsoniter the tag of that name, jsoniter/v1 that tag where encoding/json is not v2;
 // where it is, json-iterator leaves the cases of v2 to it.
 //
-//   - Text that is not UTF-8, when it is written: each bad byte becomes the escape \ufffd. v2, v2exp: the
-//     character U+FFFD itself.
-//   - Maps with keys of an interface, float or bool type: *UnsupportedTypeError, *UnmarshalTypeError. v2,
-//     v2exp: interface and float keys work, bool keys are another error.
-//   - The member name "null" for a map with integer keys: *UnmarshalTypeError. v2, v2exp: key 0.
-//   - A struct tag whose name has a quote or another character that is not allowed: the name in the tag is
-//     ignored. v2, v2exp: the name ends before that character.
-//   - Pointers and interfaces that form a circle with no array, map or struct in it: *UnsupportedValueError.
-//     v2, v2exp: stack overflow, which ends the process.
-//   - MarshalerError.Type for a method on the value: the type. v2, v2exp: the pointer type.
-//   - An invalid Number, a MarshalText of a map key that fails, bad base64, misused ",string", an embedded
-//     pointer to an unexported struct: an error of no particular type. v2, v2exp: *MarshalerError,
-//     *UnmarshalTypeError.
-//   - Input that is not JSON for a destination that is not a pointer: *SyntaxError. v2, v2exp:
-//     *InvalidUnmarshalError.
-//   - A slice or map, when UnmarshalJSON of an element fails: ends before the next element of a slice, before
-//     that one of a map. v2, v2exp: has one element more.
-//   - A number out of range for the float64 in an interface: nil. v2, v2exp: 0 (Go 1.26: the largest number).
-//   - Token, when the input ends inside an array: io.EOF. v2, v2exp: *SyntaxError.
-//   - Decode, where Token would return a member name: *SyntaxError. v2, v2exp: the name.
-//   - What errors say: texts, offsets, Field and Struct: those of the first implementation. v2, v2exp: those of
-//     the second.
-//   - UnmarshalTypeError.Offset in a stream: counted from the end of the value before. jsoniter/v1: counted
-//     from the start of the value.
-//   - A string type with MarshalText as a map key: the string. v2exp: MarshalText.
-//   - A number out of range for a float field: the field stays. v2exp: the largest number.
-//   - null for a function: nothing. v2exp: *UnmarshalTypeError.
-//   - UnsupportedValueError.Value: the value. v2exp: no value.
-//   - An error of the reader inside a value: itself. v2exp: its text in a *SyntaxError.
-//   - Methods like MarshalJSON and UnmarshalJSON, in a call that returns an error: are called once for a value.
-//     jsoniter: may be called a second time.
+//   - Writing a string that is not valid UTF-8: each bad byte is written as the escape \ufffd. v2, v2exp:
+//     each bad byte is written as the character U+FFFD itself.
+//   - Maps whose key type is an interface, a float or bool: encoding gives *UnsupportedTypeError, decoding
+//     gives *UnmarshalTypeError. v2, v2exp: interface and float keys work, and bool keys give another
+//     error: *UnsupportedValueError in encoding.
+//   - Decoding the member name "null" into a map with integer keys: gives *UnmarshalTypeError. v2, v2exp:
+//     stores the value under key 0.
+//   - A struct tag whose name contains a quote or another character that is not allowed: the name in the
+//     tag is ignored, and the name of the Go field is used. v2, v2exp: the part of the name before that
+//     character is used.
+//   - Encoding pointers and interfaces that form a cycle without an array, map, slice or struct in it:
+//     gives *UnsupportedValueError. v2, v2exp: the stack overflows, which ends the process.
+//   - MarshalerError.Type, when the method has a value receiver: is the type itself. v2, v2exp: is the
+//     pointer type.
+//   - The error for an invalid Number, a map key whose MarshalText fails, bad base64, a value that does not
+//     fit the tag option ",string", or an embedded pointer to an unexported struct: has no type of its own.
+//     v2, v2exp: is a *MarshalerError in encoding and an *UnmarshalTypeError in decoding.
+//   - Decoding input that is not JSON into a destination that is not a usable pointer: gives *SyntaxError.
+//     v2, v2exp: gives *InvalidUnmarshalError.
+//   - What a slice or map holds after UnmarshalJSON of an element failed: a slice holds that element as its
+//     last, a map does not hold it. v2, v2exp: a slice holds one more element, a map holds that element.
+//   - Decoding a number into an interface, when the number is too large for float64: stores nil and gives
+//     an error. v2, v2exp: stores 0 (on Go 1.26 the largest float64) and gives an error.
+//   - Token, when the input ends inside an array: returns io.EOF. v2, v2exp: returns *SyntaxError.
+//   - Decode, called where the next token is a member name: returns *SyntaxError. v2, v2exp: decodes the
+//     name.
+//   - What errors say, that is their texts and the values of Offset, Field and Struct: are those of the
+//     first implementation. v2, v2exp: are those of the second implementation.
+//   - UnmarshalTypeError.Offset from a Decoder, after the first value: counts from the end of the value
+//     before. jsoniter/v1: counts from the start of the value.
+//   - Encoding a map whose key is a string type with a MarshalText method: the key is written as the string
+//     it is. v2exp: MarshalText is called.
+//   - Decoding a number that is too large for its float field: leaves the field alone and gives an error.
+//     v2exp: stores the largest number and gives an error.
+//   - Decoding null into a function: does nothing. v2exp: gives *UnmarshalTypeError.
+//   - UnsupportedValueError.Value: is the value. v2exp: is the zero reflect.Value.
+//   - Decode, when the reader fails in the middle of a value: returns the error of the reader. v2exp:
+//     returns a *SyntaxError that only quotes the text of that error.
 package jsonx

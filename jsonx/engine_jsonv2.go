@@ -1,4 +1,4 @@
-//go:build jsonv2 && !jsoniter && (goexperiment.jsonv2 || go1.28)
+//go:build jsonv2 && !jsoniter && goexperiment.jsonv2
 
 package jsonx
 

@@ -23,6 +23,7 @@ var destinations = []reflect.Type{
 	reflect.TypeFor[kinds](),
 	reflect.TypeFor[foldableMany](),
 	reflect.TypeFor[caseTwins](),
+	reflect.TypeFor[capitalsFirst](),
 	reflect.TypeFor[embeds](),
 	reflect.TypeFor[embedsPointer](),
 	reflect.TypeFor[quoted](),

@@ -8,34 +8,13 @@ import (
 	"io"
 )
 
-// How json-iterator is kept to the contract of encoding/json
-//
-// json-iterator gets the values it encodes and decodes as encoding/json does: iter_types.go names
-// their types. Everything else goes to encoding/json: a type json-iterator treats differently
-// wherever it occurs (iter_extension.go), a document with text it reads differently, a destination
-// that already holds something (iter_unmarshal.go), and the whole call once more if json-iterator
-// fails, because only encoding/json has the right error, or finds that there is none.
-
-func marshal(v any) ([]byte, error) { return marshalEscaped(v, true) }
-
-func marshalEscaped(v any, escapeHTML bool) ([]byte, error) {
-	if data, err := iterEncoder(escapeHTML).Marshal(v); err == nil {
-		return data, nil
+func marshal(v any) ([]byte, error) {
+	if routeOf(v).encode {
+		if data, err := iterator().Marshal(v); err == nil {
+			return data, nil
+		}
 	}
-	return stdMarshal(v, escapeHTML)
-}
-
-func stdMarshal(v any, escapeHTML bool) ([]byte, error) {
-	if escapeHTML {
-		return json.Marshal(v)
-	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	return json.Marshal(v)
 }
 
 func marshalIndent(v any, prefix, indent string) ([]byte, error) {
@@ -56,7 +35,7 @@ type iterStreamEncoder struct {
 	err            error // of w
 	noEscapeHTML   bool
 	prefix, indent string
-	line           bytes.Buffer
+	line           bytes.Buffer // reused
 }
 
 type streamEncoder = *iterStreamEncoder
@@ -67,7 +46,7 @@ func (e *iterStreamEncoder) Encode(v any) error {
 	if e.err != nil {
 		return e.err
 	}
-	data, err := marshalEscaped(v, !e.noEscapeHTML)
+	data, err := e.marshal(v)
 	if err != nil {
 		return err
 	}
@@ -80,6 +59,19 @@ func (e *iterStreamEncoder) Encode(v any) error {
 	}
 	_, e.err = e.w.Write(append(data, '\n'))
 	return e.err
+}
+
+func (e *iterStreamEncoder) marshal(v any) ([]byte, error) {
+	if !e.noEscapeHTML {
+		return marshal(v)
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 func (e *iterStreamEncoder) SetIndent(prefix, indent string) { e.prefix, e.indent = prefix, indent }

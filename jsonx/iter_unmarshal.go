@@ -11,40 +11,26 @@ import (
 )
 
 func unmarshal(data []byte, v any) error {
-	if !json.Valid(data) {
-		return json.Unmarshal(data, v)
-	}
-	return unmarshalValid(data, v, decodeOptions{})
-}
-
-// decodeOptions are the options of a Decoder.
-type decodeOptions struct{ useNumber, disallowUnknownFields bool }
-
-// unmarshalValid decodes data, which is one valid JSON value, into v.
-func unmarshalValid(data []byte, v any, opts decodeOptions) error {
-	dst, undo := blank(v)
-	if !dst || !ordinaryText(data) {
-		return stdUnmarshal(data, v, opts)
-	}
-	if iterDecoder(opts).Unmarshal(data, v) == nil {
+	if iterUnmarshal(data, v) {
 		return nil
 	}
-	undo()
-	return stdUnmarshal(data, v, opts)
+	return json.Unmarshal(data, v)
 }
 
-func stdUnmarshal(data []byte, v any, opts decodeOptions) error {
-	if opts == (decodeOptions{}) {
-		return json.Unmarshal(data, v)
+// iterUnmarshal reports whether json-iterator may decode data into v, and could. If not, v is as it was.
+func iterUnmarshal(data []byte, v any) bool {
+	if !routeOf(v).decode || !ordinaryText(data) {
+		return false
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if opts.useNumber {
-		dec.UseNumber()
+	ok, undo := blank(v)
+	if !ok || !json.Valid(data) {
+		return false
 	}
-	if opts.disallowUnknownFields {
-		dec.DisallowUnknownFields()
+	if iterator().Unmarshal(data, v) == nil {
+		return true
 	}
-	return dec.Decode(v)
+	undo()
+	return false
 }
 
 // blank reports whether v points to a zero value or an empty map, and returns what makes it so again.
@@ -83,12 +69,12 @@ func ordinaryText(data []byte) bool {
 	return utf8.Valid(data)
 }
 
-// iterStreamDecoder is a json.Decoder that finds the values in the stream, and json-iterator that decodes them.
-// So tokens, offsets, what is buffered and the errors of the stream are encoding/json's.
+// iterStreamDecoder is a json.Decoder that, unless it has options, finds the values in the stream for json-iterator
+// to decode. So tokens, offsets, what is buffered and the errors of the stream are encoding/json's.
 type iterStreamDecoder struct {
 	*json.Decoder
-	raw  json.RawMessage // reused
-	opts decodeOptions
+	options bool
+	raw     json.RawMessage // reused
 }
 
 type streamDecoder = *iterStreamDecoder
@@ -96,15 +82,24 @@ type streamDecoder = *iterStreamDecoder
 func newDecoder(r io.Reader) streamDecoder { return &iterStreamDecoder{Decoder: json.NewDecoder(r)} }
 
 func (d *iterStreamDecoder) Decode(v any) error {
+	if d.options || !routeOf(v).decode {
+		return d.Decoder.Decode(v)
+	}
 	if err := d.Decoder.Decode(&d.raw); err != nil {
 		return err
 	}
-	return unmarshalValid(d.raw, v, d.opts)
+	if iterUnmarshal(d.raw, v) {
+		return nil
+	}
+	return json.Unmarshal(d.raw, v)
 }
 
 func (d *iterStreamDecoder) UseNumber() {
-	d.Decoder.UseNumber() // for Token
-	d.opts.useNumber = true
+	d.options = true
+	d.Decoder.UseNumber()
 }
 
-func (d *iterStreamDecoder) DisallowUnknownFields() { d.opts.disallowUnknownFields = true }
+func (d *iterStreamDecoder) DisallowUnknownFields() {
+	d.options = true
+	d.Decoder.DisallowUnknownFields()
+}

@@ -162,6 +162,11 @@ type (
 		NAME string `json:"NAME"`
 	}
 
+	capitalsFirst struct {
+		NAME string `json:"NAME"`
+		Name string `json:"name"`
+	}
+
 	capitalTwins  struct{ Name, NAME string }
 	otherAlphabet struct {
 		ä int

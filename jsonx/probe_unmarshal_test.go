@@ -119,6 +119,7 @@ func unmarshalProbes() []probe {
 		unmarshal[small]("struct/other case", `{"ID":1,"nAmE":"x"}`),
 		unmarshal[small]("struct/exact and other case", `{"id":1,"ID":2,"Id":3}`),
 		unmarshal[caseTwins]("struct/case twins", `{"name":"a","NAME":"b","Name":"c"}`),
+		unmarshal[capitalsFirst]("struct/case twins, capitals first", `{"Name":"a"}`),
 		unmarshal[capitalTwins]("struct/capital twins", `{"name":"a","NAME":"b","nAME":"c"}`),
 		unmarshal[otherAlphabet]("struct/unexported in another alphabet", `{"ä":1,"Ä":2,"b":3}`),
 		unmarshal[embedsTwoMethods]("struct/embeds methods twice", `{"Own":1,"N":2}`),
