@@ -13,10 +13,8 @@
 // # Which engine
 //
 // None, at first: leave the tag away. json-iterator was archived in December 2025 and gets no more fixes; choose it for
-// parity with an existing service that is built with it, not for a new one. Speed is not the reason either: with the
-// checks that keep it to the contract, json-iterator decodes structs in roughly two thirds of the time of encoding/json
-// and takes more than half as long again to encode maps, while encoding/json itself got twice as fast at decoding
-// with Go 1.27. Measure your own documents; the commands are in bench_test.go.
+// parity with an existing service that is built with it, not for a new one. Speed is no reason either: much of the work
+// is encoding/json's under that tag too. Measure your own documents; the commands are in bench_test.go.
 //
 // What you decode into matters more than the engine:
 //
@@ -33,13 +31,20 @@
 //
 // # With json-iterator
 //
-// json-iterator gets the types that it handles as encoding/json does; encoding/json does the others, those parts of
-// a value that have methods like MarshalJSON or tag options other than omitempty, destinations that are not
-// empty, documents with \u escapes or with letters that Unicode folds to ASCII, and everything json-iterator fails at.
-// It finds a field of a small struct by a 64-bit hash of the member's name alone, so that a name made for the purpose can be
-// taken for a field's. Output is always valid JSON, a value that contains itself is an error (but for one case below), and errors are encoding/json's.
-// What a program registers with json-iterator globally (jsoniter.RegisterExtension, RegisterTypeEncoder and their like)
-// holds for jsonx too, and voids this.
+// json-iterator gets a call only if it treats every part of the type as encoding/json does. It decodes structs, slices,
+// maps with string keys, any, strings, numbers and bools; it encodes the same without maps and any. All else goes
+// to encoding/json as a whole:
+//
+//   - types that contain a type with methods like MarshalJSON (time.Time is one), a Number or RawMessage, or a struct
+//     with tag options other than omitempty
+//   - destinations that are not empty, and Decoders with UseNumber or DisallowUnknownFields
+//   - documents with \u escapes, or with letters that Unicode folds to ASCII
+//   - everything json-iterator fails at
+//
+// It finds a field of a small struct by a 64-bit hash of the member's name alone, so a name made for the purpose
+// can be taken for a field's. Output is always valid JSON, and errors are encoding/json's.
+// What a program registers with json-iterator globally (jsoniter.RegisterExtension, RegisterTypeEncoder and
+// their like) holds for jsonx too, and voids this.
 //
 // # Where builds differ
 //
@@ -57,8 +62,8 @@
 //   - A struct tag whose name contains a quote or another character that is not allowed: the name in the
 //     tag is ignored, and the name of the Go field is used. v2, v2exp: the part of the name before that
 //     character is used.
-//   - Encoding pointers and interfaces that form a cycle without an array, map, slice or struct in it:
-//     gives *UnsupportedValueError. v2, v2exp: the stack overflows, which ends the process.
+//   - Encoding a cycle of pointers and interfaces alone: gives *UnsupportedValueError. v2, v2exp: the stack
+//     overflows, which ends the process.
 //   - MarshalerError.Type, when the method has a value receiver: is the type itself. v2, v2exp: is the
 //     pointer type.
 //   - The error for an invalid Number, a map key whose MarshalText fails, bad base64, a value that does not
@@ -75,8 +80,8 @@
 //     name.
 //   - What errors say, that is their texts and the values of Offset, Field and Struct: are those of the
 //     first implementation. v2, v2exp: are those of the second implementation.
-//   - UnmarshalTypeError.Offset from a Decoder, after the first value: counts from the end of the value
-//     before. jsoniter/v1: counts from the start of the value.
+//   - UnmarshalTypeError.Offset from a Decoder: counts from the end of the value before. jsoniter/v1:
+//     counts from the start of the value.
 //   - Encoding a map whose key is a string type with a MarshalText method: the key is written as the string
 //     it is. v2exp: MarshalText is called.
 //   - Decoding a number that is too large for its float field: leaves the field alone and gives an error.
