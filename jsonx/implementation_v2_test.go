@@ -1,0 +1,6 @@
+//go:build goexperiment.jsonv2 && go1.27
+
+package jsonx_test
+
+// implementation is that of encoding/json in this build. The engine json-iterator leaves much to it.
+const implementation = "v2"
