@@ -75,7 +75,7 @@ var advChildren = map[string]func(){
 		advExit(gs.Run(context.Background()))
 	},
 	"hung, bounded": func() {
-		gs := advNew(shutdown.Grace(50*time.Millisecond), shutdown.Tail(50*time.Millisecond))
+		gs := advNew(shutdown.Grace(50*time.Millisecond), shutdown.Tail(10*time.Second))
 		advAdd(gs, "hung", 1, func(context.Context) error { select {} })
 		advAdd(gs, "flush", 400, func(context.Context) error { fmt.Println("flushed"); return nil })
 		_ = gs.Go("ready", func(context.Context) error { fmt.Println("ready"); return nil })

@@ -158,5 +158,4 @@ func TestStreamThatNeverEndsIsCut(t *testing.T) {
 	assert.ErrorContains(t, err, "calls in flight were cut")
 	assert.Equal(t, codes.Unavailable, status.Code(<-ended))
 	assert.True(t, closed, "later phases run")
-	assert.Less(t, gs.Report().Total, 300*time.Millisecond+2*time.Second)
 }
