@@ -639,7 +639,7 @@ func TestAllocations(t *testing.T) {
 	for _, n := range []int{100, 1_000, 100_000} {
 		items := numbers(n)
 		for name, fn := range map[string]func(context.Context, int) (int, error){"one worker": trivial, "eight workers": together} {
-			got := testing.AllocsPerRun(10, func() {
+			got := testing.AllocsPerRun(3, func() {
 				if _, err := concurrent.Map(t.Context(), items, fn, concurrent.Limit(8)); err != nil {
 					t.Fatal(err)
 				}
