@@ -28,15 +28,19 @@ type Check struct {
 	// since Run began, so that the service is not called ready a Period too late.
 	Period time.Duration
 
-	// Grace is the time after Run began in which failures do not count. A check that is pending
-	// does not fail a Live endpoint as long, so a slow start is not punished with a restart.
+	// Grace is the time after Run began in which failures do not count. During that time a check that is still
+	// pending does not fail a Live endpoint either, so a slow start is not punished with a restart; it does fail
+	// the others. The default is none.
 	Grace time.Duration
 
-	// Failures is how many failures in a row turn the check down. The default is 3. Before the check
-	// has come up for the first time, those within one Period of each other count as one.
+	// Failures is how many failures in a row turn the check down. The default is 3: with the default Period a
+	// database that is lost for ten seconds goes unnoticed, one that is lost for half a minute does not.
+	// A probe that does not return fails again each time it would be due. Before the check
+	// has come up for the first time, the failures within one Period count as one.
 	Failures int
 
-	// Successes is how many successes in a row turn the check up. The default is 1.
+	// Successes is how many successes in a row turn the check up. The default is 1. All of them count, however soon
+	// one follows the other.
 	Successes int
 
 	// Optional checks are shown, but never fail the endpoint, only their own path below it.
@@ -93,7 +97,7 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 type State uint8
 
 const (
-	Pending  State = iota // too little has been seen to say anything; serves as 503
+	Pending  State = iota // too little has been seen to say anything; serves as 503, but see Grace in [Check]
 	Up                    // well; serves as 200
 	Down                  // not well; serves as 503
 	Draining              // of an endpoint only: the service is about to stop; serves as 503

@@ -169,9 +169,18 @@ func (c *checker) failsLocked(kind Kind, started time.Time) bool {
 }
 
 // demand has the OnDemand checks of these kinds run, or just one of them, and waits for the results. It returns
-// false if ctx ended before. Runs that are under way already are joined.
+// false if ctx ended before. Runs that are under way already are joined. An endpoint that drains needs no results:
+// its answer is known, and balancers are to have it at once.
 func (r *Registry) demand(ctx context.Context, kind Kind, only string, excluded map[string]bool) bool {
+	var drain <-chan struct{}
+	if only == "" && kind&Ready != 0 {
+		drain = r.drain
+	}
 	r.mu.Lock()
+	if drain != nil && r.isDrainingLocked() {
+		r.mu.Unlock()
+		return true
+	}
 	stopped := r.stopped
 	var results []<-chan struct{}
 	for _, c := range r.checks {
@@ -196,6 +205,8 @@ func (r *Registry) demand(ctx context.Context, kind Kind, only string, excluded 
 		select {
 		case <-result:
 		case <-stopped:
+			return true
+		case <-drain:
 			return true
 		case <-ctx.Done():
 			return false

@@ -17,6 +17,9 @@ import (
 //	mux.Handle("/readyz", ready)
 //	mux.Handle("/readyz/{name}", ready)
 //
+// With a router that does not set [http.Request.Pattern], the last element of the path is the name of a check,
+// unless it is livez, readyz, startupz or healthz; or cut the path of the endpoint off with [http.StripPrefix].
+//
 // It answers GET and HEAD with 200 if the report is up and with 503 otherwise; a single check by its own state,
 // even if it is Optional. A name that no check of this kind has is answered with 404, another method with 405.
 //
@@ -28,7 +31,7 @@ import (
 // needs no script and no other resource, and reloads itself every five seconds. Bodies give names and states to
 // whoever may ask; see [Details] for the errors.
 //
-// Answers come from the last results; only [OnDemand] checks make a request wait. It panics if kind is not
+// Answers come from the last results; only [OnDemand] checks make a request wait, and none while draining. It panics if kind is not
 // Live, Ready, Startup or several of them.
 func (r *Registry) Handler(kind Kind, opts ...HandlerOption) http.Handler {
 	mustBeKind("Handler", kind)
@@ -90,7 +93,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	name := h.checkName(req)
 	if c := h.registry.byName[name]; name != "" && (c == nil || c.Kind&h.kind == 0) {
-		respond(w, req, http.StatusNotFound, textType, []byte("no "+h.kind.String()+" check has this name\n"))
+		respond(w, req, http.StatusNotFound, textType, []byte("no "+h.kind.String()+" check is named "+quoted(name)+"\n"))
 		return
 	}
 	verbose, excluded, unknown := h.parseQuery(req.URL.RawQuery)
@@ -185,7 +188,7 @@ func (h *handler) parseQuery(rawQuery string) (verbose bool, excluded map[string
 			switch c := h.registry.byName[name]; {
 			case name == "":
 			case c == nil || c.Kind&h.kind == 0:
-				unknown = append(unknown, firstLine(strconv.Quote(name), maxNameLen+2))
+				unknown = append(unknown, quoted(name))
 			default:
 				if excluded == nil {
 					excluded = map[string]bool{}
@@ -196,6 +199,9 @@ func (h *handler) parseQuery(rawQuery string) (verbose bool, excluded map[string
 	}
 	return verbose, excluded, unknown
 }
+
+// quoted is a name that somebody sent, as answers may show it.
+func quoted(name string) string { return firstLine(strconv.Quote(name), maxNameLen+2) }
 
 type format int
 

@@ -84,8 +84,8 @@ func TestHandlerText(t *testing.T) {
 			{"one failing check", ready, "/readyz/redis", 503, "[-] redis down\n"},
 			{"subpath hides the error too", ready, "/readyz/redis?verbose", 503, "[-] redis down\n"},
 			{"one optional check", ready, "/readyz/mail", 503, "[-] mail down (optional)\n"},
-			{"check of another kind", ready, "/readyz/loop", 404, "no ready check has this name\n"},
-			{"unknown check", ready, "/readyz/%3Cb%3E", 404, "no ready check has this name\n"},
+			{"check of another kind", ready, "/readyz/loop", 404, "no ready check is named \"loop\"\n"},
+			{"unknown check", ready, "/readyz/%3Cb%3E", 404, "no ready check is named \"<b>\"\n"},
 		}
 		for _, tt := range tests {
 			for _, accept := range [][]string{nil, {"*/*"}, {"text/plain, application/json;q=0.5"}, {"image/png"}, {"rubbish/;;=", "text/html;q=x"}} {
