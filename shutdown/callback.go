@@ -83,6 +83,16 @@ func Reason(ctx context.Context) error {
 
 type reasonKey struct{}
 
+// StopDeadline returns when the whole stop is over at the latest, Grace+Tail after the request, for the context of a callback or a hook:
+// to tell a platform how long to wait. The callback's own deadline, which is earlier, is that of its context. It returns the zero Time for
+// any other context.
+func StopDeadline(ctx context.Context) time.Time {
+	deadline, _ := ctx.Value(stopDeadlineKey{}).(time.Time)
+	return deadline
+}
+
+type stopDeadlineKey struct{}
+
 func (c Callback) validate() error {
 	switch {
 	case c.Name == "":

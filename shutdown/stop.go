@@ -44,6 +44,7 @@ func (gs *GracefulShutdown) stop(reason error) {
 		stagesLeft:       len(phases) + min(1, len(before)) + min(1, len(after)),
 	}
 	run.tailEnd = run.graceEnd.Add(gs.tail)
+	run.ctx = context.WithValue(run.ctx, stopDeadlineKey{}, run.tailEnd)
 
 	// 1. Everybody who wants to know is told. A hook that hangs leaves the servers their Delay and half of the rest.
 	run.stage(before, begin.Add((gs.grace-gs.delay)/2))

@@ -317,3 +317,43 @@ func BenchmarkStop(b *testing.B) {
 		_ = gs.Wait()
 	}
 }
+
+// Callbacks and hooks see the same end of the whole stop, whatever their own deadlines are.
+func TestStopDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := make(map[string]time.Time)
+		look := func(name string) func(context.Context) error {
+			return func(ctx context.Context) error {
+				seen[name] = shutdown.StopDeadline(ctx)
+				time.Sleep(time.Second)
+				return nil
+			}
+		}
+		gs := shutdown.New(shutdown.Grace(20*time.Second), shutdown.Delay(5*time.Second), shutdown.Linger(0), shutdown.Tail(3*time.Second))
+		require.NoError(t, gs.AddManager(lookingManager{look("start"), look("finish")}))
+		require.NoError(t, gs.AddCallback(
+			shutdown.Callback{Name: "work", Phase: shutdown.PhaseWork, Timeout: 2 * time.Second, Func: look("work")},
+			shutdown.Callback{Name: "flush", Phase: shutdown.PhaseFlush, Func: look("flush")},
+		))
+		require.NoError(t, gs.Start(t.Context()))
+		time.Sleep(time.Minute)
+		want := time.Now().Add(23 * time.Second)
+		gs.Shutdown(nil)
+		require.NoError(t, gs.Wait())
+
+		require.Len(t, seen, 4)
+		for name, got := range seen {
+			assert.Equal(t, want, got, name)
+		}
+		assert.Zero(t, shutdown.StopDeadline(t.Context()))
+	})
+}
+
+type lookingManager struct{ start, finish func(context.Context) error }
+
+func (lookingManager) Name() string                                       { return "looking" }
+func (lookingManager) Start(context.Context, func(error)) error           { return nil }
+func (m lookingManager) ShutdownStart(ctx context.Context, _ error) error { return m.start(ctx) }
+func (m lookingManager) ShutdownFinish(c context.Context, _ shutdown.Report) error {
+	return m.finish(c)
+}

@@ -1,0 +1,45 @@
+// Package systemd connects a [shutdown.GracefulShutdown] with the service manager: it says when the service is ready, that it lives and that
+// it stops, asks for the time that the stop takes, and takes over the sockets that systemd listens on. It needs no libsystemd; where
+// no service manager is, each part does nothing.
+//
+//	sockets, err := systemd.Listeners()                  // first of all
+//	gs.AddManager(posixsignal.New(), systemd.New(systemd.Sockets(sockets...)))
+//	gs.Go("http", func(context.Context) error { return srv.Serve(sockets[0].Listener) })
+//	gs.Go("ready", func(ctx context.Context) error {
+//		if err := waitUntilHealthy(ctx); err != nil {
+//			return err
+//		}
+//		return systemd.Ready()                       // and not before: what is ordered after this unit starts now
+//	})
+//
+// # The unit
+//
+//	[Service]
+//	Type=notify               # "systemctl start" returns when Ready was called
+//	ExecStart=/usr/bin/api
+//	WatchdogSec=30s           # New pings every 15s
+//	TimeoutStopSec=30s        # more than Grace+Tail; if it is less, New asks for more time while the stop takes place
+//	Restart=on-failure
+//
+// and, for a restart that refuses no connection and loses no request, a socket unit of the same name. Systemd holds the socket: what connects
+// while no process serves waits in the queue until the next one accepts it. See [Sockets].
+//
+//	[Socket]
+//	ListenStream=8080
+//	FileDescriptorName=http
+//
+// # What is said when
+//
+//	WATCHDOG=1            twice in WatchdogSec from Start to the trigger, as long as the check of [Watchdog] passes
+//	READY=1               Ready
+//	RELOADING=1           Reloading; Ready when it is done
+//	STATUS=               Status; the manager, when that check begins or ceases to fail
+//	STOPPING=1            at the trigger, with the reason as STATUS
+//	EXTEND_TIMEOUT_USEC=  at the trigger and every 5s until the stop is complete: for 10s, or what is left of Grace+Tail
+//
+// After STOPPING=1 there are no more watchdog pings. Systemd ends its watchdog when a service stops, and one more ping would
+// start it anew (service_reset_watchdog in its src/core/service.c), to go off in the middle of what main does after the stop.
+//
+// The protocol is that of sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). The environment variables are read when a function
+// is called, and NOTIFY_SOCKET stays set; what child processes send to it, systemd ignores (NotifyAccess=main, the default with Type=notify).
+package systemd

@@ -1,0 +1,21 @@
+package systemd
+
+// The parsers, for the fuzz targets: through the environment they would close descriptors of the test itself.
+var (
+	NotifyAddress   = notifyAddress
+	WatchdogTimeout = watchdogTimeout
+)
+
+func ParsePassed(listenPID, fds, names string, self int) (count int, name func(int) string, err error) {
+	p, err := parsePassed(listenPID, fds, names, self)
+	return p.count, p.name, err
+}
+
+// TakeSocket takes one descriptor as Listeners does, whatever its number.
+func TakeSocket(fd int, name string) (Socket, error) {
+	sockets, err := passedSockets{count: 1, names: []string{name}}.take(fd)
+	if err != nil {
+		return Socket{}, err
+	}
+	return sockets[0], nil
+}

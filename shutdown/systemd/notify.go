@@ -1,0 +1,134 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Ready tells systemd that the service is up: "systemctl start" returns, and units that are ordered after this one start. Call it when the
+// service answers, not when it begins to: after its health check has passed, its caches are filled, its listeners open. It is also what
+// ends a reload, see [Reloading].
+//
+// Like Reloading and [Status] it does nothing and returns nil without NOTIFY_SOCKET, is safe for concurrent use, and waits
+// for 5 seconds at most if the socket is full. An error of Ready is worth stopping for: with Type=notify systemd kills
+// a service that does not become ready in TimeoutStartSec. nil says that the message was queued, not that systemd has acted on it.
+func Ready() error { return notify("READY=1\n") }
+
+// Reloading tells systemd that the service begins to read its configuration anew; when that is done, call [Ready]. It is what
+// Type=notify-reload asks for in answer to SIGHUP. With it goes the time by CLOCK_MONOTONIC (MONOTONIC_USEC), by which systemd
+// knows that this is the answer to its own signal and not to an earlier one; off Linux, where there is no systemd, it is left out.
+func Reloading() error {
+	state := "RELOADING=1\n"
+	if now, ok := monotonicNow(); ok {
+		state += fmt.Sprintf("MONOTONIC_USEC=%d\n", now.Microseconds())
+	}
+	return notify(state)
+}
+
+// Status sets the line that "systemctl status" shows for the service, for people: how far a long start has come, what is being
+// waited for. Line breaks and other characters that are not printable are escaped, and what is beyond 2048 bytes is cut off. The manager of New
+// sets the status too, when the check of [Watchdog] begins or ceases to fail and when the service stops.
+func Status(text string) error { return notify(statusLine(text) + "\n") }
+
+const notifyWait = 5 * time.Second
+
+func notify(state string) error {
+	address, err := notifyAddress(os.Getenv("NOTIFY_SOCKET"))
+	if err != nil || address == "" {
+		return err
+	}
+	return send(context.Background(), address, notifyWait, state)
+}
+
+// notifyAddress checks the form of an address as sd_notify(3) describes it, and returns it in the notation of package net, which
+// happens to be the same.
+func notifyAddress(socket string) (string, error) {
+	unusable := func(why string) (string, error) {
+		return "", fmt.Errorf("systemd: NOTIFY_SOCKET is %q: %s", socket, why)
+	}
+	switch {
+	case socket == "":
+		return "", nil
+	case strings.HasPrefix(socket, "vsock"):
+		return unusable("addresses of virtual machines (vsock) are not supported, want an absolute path or @name")
+	case socket == "/", socket == "@", socket[0] != '/' && socket[0] != '@':
+		return unusable("want an absolute path or @name")
+	case strings.ContainsRune(socket, 0):
+		return unusable("it contains a zero byte")
+	case socket[0] == '@' && runtime.GOOS != "linux":
+		return unusable("only Linux has abstract sockets, want an absolute path")
+	}
+	return socket, nil
+}
+
+// send sends one datagram. It waits for room in the queue of the socket until wait is over or ctx ends.
+//
+// Each message gets a socket of its own, as in libsystemd, so that there is nothing to keep. It is connected, because that is what makes
+// a full queue something to wait for with a deadline.
+func send(ctx context.Context, address string, wait time.Duration, state string) error {
+	err := func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if err := conn.SetWriteDeadline(time.Now().Add(wait)); err != nil {
+			return err
+		}
+		defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })()
+		_, err = conn.Write([]byte(state))
+		return err
+	}()
+	if err != nil {
+		first, _, _ := strings.Cut(state, "\n")
+		if name, _, ok := strings.Cut(first, "="); ok && name == "STATUS" {
+			first = name
+		}
+		return fmt.Errorf("systemd: sending %s: %w", first, err)
+	}
+	return nil
+}
+
+// maxStatus leaves room for other assignments: systemd ignores datagrams of more than 4096 bytes (NOTIFY_BUFFER_MAX
+// in its source).
+const maxStatus = 2048
+
+// statusLine returns "STATUS=" and text as one line. A line break in it, say from a client's input in an error, would begin another
+// assignment; bytes that are not UTF-8 would make systemd drop the whole of it.
+func statusLine(text string) string {
+	var b strings.Builder
+	b.WriteString("STATUS=")
+	for _, c := range text {
+		piece := string(c)
+		if !unicode.IsPrint(c) {
+			piece = strings.Trim(strconv.QuoteRune(c), "'")
+		}
+		if b.Len()+len(piece) > len("STATUS=")+maxStatus-utf8.UTFMax {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(piece)
+	}
+	return b.String()
+}
+
+// firstLine leaves out what follows the first line of an error: the stack of a panic, others that are joined to it.
+func firstLine(err error) string {
+	if err == nil {
+		err = errors.New("requested")
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

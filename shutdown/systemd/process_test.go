@@ -1,0 +1,346 @@
+//go:build unix
+
+package systemd_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/shutdown"
+	"github.com/gracekit/gracekit/shutdown/posixsignal"
+	"github.com/gracekit/gracekit/shutdown/systemd"
+)
+
+// The test binary runs itself again to be the service: what kind of service is chosen by the environment variable childVariable.
+const childVariable = "GRACEKIT_SYSTEMD_TEST_CHILD"
+
+var children = map[string]func(){
+	"service": func() {
+		sockets, err := systemd.Listeners()
+		exitOn(err)
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(w, r.Body)
+		})}
+		gs := shutdown.New(shutdown.Grace(20*time.Second), shutdown.Linger(5*time.Second)) // ends when all that was accepted is answered
+		exitOn(errors.Join(
+			gs.AddManager(posixsignal.New(), systemd.New(systemd.Sockets(sockets...))),
+			gs.AddHTTPServer("http", srv),
+			gs.Go("http", func(context.Context) error { return srv.Serve(sockets[0].Listener) }),
+			gs.Go("ready", func(context.Context) error { return systemd.Ready() }),
+		))
+		exitOn(gs.Run(context.Background()))
+	},
+	"listeners": func() {
+		printSockets()
+		printSockets() // the second call
+		env, err := exec.Command("env").Output()
+		exitOn(err)
+		for line := range strings.Lines(string(env)) {
+			if strings.HasPrefix(line, "LISTEN_") {
+				fmt.Print("inherited: ", line)
+			}
+		}
+		for fd := 3; fd < 10; fd++ {
+			if exec.Command("/bin/sh", "-c", fmt.Sprintf(": <&%d", fd)).Run() == nil {
+				fmt.Println("inherited: descriptor", fd)
+			}
+		}
+	},
+	"echo": func() { // one connection and one datagram
+		sockets, err := systemd.Listeners()
+		exitOn(err)
+		for _, s := range sockets {
+			if s.Listener != nil {
+				conn, err := s.Listener.Accept()
+				exitOn(err)
+				_, _ = io.Copy(conn, conn)
+				conn.Close()
+				continue
+			}
+			buf := make([]byte, 100)
+			n, from, err := s.PacketConn.ReadFrom(buf)
+			exitOn(err)
+			_, _ = s.PacketConn.WriteTo(buf[:n], from)
+		}
+	},
+}
+
+func printSockets() {
+	sockets, err := systemd.Listeners()
+	if err != nil {
+		fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	fmt.Println(len(sockets), "sockets")
+	for _, s := range sockets {
+		if s.Listener != nil {
+			fmt.Println(s.Name, "listens", s.Listener.Addr().Network(), s.PacketConn == nil)
+		} else {
+			fmt.Println(s.Name, "receives", s.PacketConn.LocalAddr().Network())
+		}
+	}
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+}
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childVariable); child != "" {
+		children[child]()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// activate prepares a child with sockets passed as systemd passes them: as descriptors 3 and on, with its own process ID in
+// LISTEN_PID, which only a process of that ID can set before it becomes the child.
+func activate(t *testing.T, child string, files []*os.File, env ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, self)
+	cmd.Env = append(os.Environ(), childVariable+"="+child, "GORACE=atexit_sleep_ms=0", "LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_PIDFDID=1")
+	cmd.Env = append(cmd.Env, env...)
+	cmd.ExtraFiles = files
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// file returns the socket's file, which the test closes.
+func file(t *testing.T, socket any) *os.File {
+	t.Helper()
+	f, err := socket.(interface{ File() (*os.File, error) }).File()
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func listenTCP(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestListeners(t *testing.T) {
+	tcp := listenTCP(t)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer udp.Close()
+	unix, err := net.Listen("unix", socketPath(t))
+	require.NoError(t, err)
+	defer unix.Close()
+	unixgram, err := net.ListenPacket("unixgram", socketPath(t))
+	require.NoError(t, err)
+	defer unixgram.Close()
+	client, err := net.Dial("tcp", tcp.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	plain, err := os.Create(filepath.Join(t.TempDir(), "plain"))
+	require.NoError(t, err)
+	defer plain.Close()
+
+	tests := []struct {
+		name  string
+		files []*os.File
+		env   []string
+		want  string
+	}{
+		{
+			"every kind", []*os.File{file(t, tcp), file(t, udp), file(t, unix), file(t, unixgram)}, []string{"LISTEN_FDNAMES=http:dns:http:log"},
+			"4 sockets\nhttp listens tcp true\ndns receives udp\nhttp listens unix true\nlog receives unixgram\n0 sockets\n",
+		},
+		{"without names", []*os.File{file(t, tcp)}, nil, "1 sockets\nunknown listens tcp true\n0 sockets\n"},
+		{"none at all", nil, []string{"LISTEN_FDS=1"}, "error: systemd: descriptor 3 (unknown): it is no\n0 sockets\n"},
+		{"a number that makes no sense", []*os.File{}, []string{"LISTEN_FDS=-1"}, `error: systemd: LISTEN_FDS is "-1", want a number from 1 to 2147483644` + "\n0 sockets\n"},
+		{
+			"more than there are", []*os.File{file(t, tcp)}, []string{"LISTEN_FDS=2000000000"},
+			"error: systemd: descriptor 4 (unknown): it is no\n0 sockets\n",
+		},
+		{
+			"no listening sockets", []*os.File{file(t, tcp), plain, file(t, client)}, []string{"LISTEN_FDNAMES=http:stored:connection"},
+			"error: systemd: descriptor 4 (stored): it is no socket: socket operation on non-socket; " +
+				"systemd: descriptor 5 (connection): it does not listen; Accept=yes in a socket unit is not supported\n0 sockets\n",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := activate(t, "listeners", tt.files, tt.env...).Output()
+			require.NoError(t, err)
+			// Beyond what was passed there may be a descriptor of Go's runtime, or none.
+			got := regexp.MustCompile(`(\(unknown\): it is no)[^\n]*`).ReplaceAllString(string(out), "$1")
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// What was passed to a parent is not for its child.
+func TestListenersOfAnotherProcess(t *testing.T) {
+	cmd := activate(t, "listeners", nil, "LISTEN_FDS=1")
+	cmd.Args[2] = `export LISTEN_PID=1; exec "$0"`
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	assert.Equal(t, "0 sockets\n0 sockets\n", string(out))
+}
+
+func TestPassedSocketsWork(t *testing.T) {
+	tcp := listenTCP(t)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer udp.Close()
+	cmd := activate(t, "echo", []*os.File{file(t, tcp), file(t, udp)})
+	require.NoError(t, cmd.Start())
+
+	for _, addr := range []net.Addr{tcp.Addr(), udp.LocalAddr()} {
+		conn, err := net.Dial(addr.Network(), addr.String())
+		require.NoError(t, err)
+		_, err = conn.Write([]byte("hello"))
+		require.NoError(t, err)
+		if half, ok := conn.(interface{ CloseWrite() error }); ok && addr.Network() == "tcp" {
+			require.NoError(t, half.CloseWrite())
+		}
+		buf := make([]byte, 100)
+		n, err := conn.Read(buf)
+		require.NoError(t, err)
+		assert.Equal(t, "hello", string(buf[:n]))
+		conn.Close()
+	}
+	require.NoError(t, cmd.Wait())
+}
+
+// A real service, its signal and its socket: what is said in which order.
+func TestLifeOfAProcess(t *testing.T) {
+	r := record(t)
+	cmd := activate(t, "service", []*os.File{file(t, listenTCP(t))}, "WATCHDOG_USEC=100000")
+	require.NoError(t, cmd.Start())
+
+	for pings, ready := 0, false; pings < 3 || !ready; { // in which order, depends
+		switch message := r.next(); message {
+		case "WATCHDOG=1\n":
+			pings++
+		case "READY=1\n":
+			require.False(t, ready, "twice")
+			ready = true
+		default:
+			require.Fail(t, "unexpected", message)
+		}
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	message := "WATCHDOG=1\n"
+	for message == "WATCHDOG=1\n" {
+		message = r.next()
+	}
+	assert.Equal(t, "STOPPING=1\nSTATUS=Stopping: posixsignal: received terminated\nEXTEND_TIMEOUT_USEC=10000000\n", message)
+	require.NoError(t, cmd.Wait())
+	assert.Empty(t, r.received())
+}
+
+// Five restarts under load, each with a time in which no process serves: no request fails, because the socket stays and its queue
+// waits for the next process. The requests are POSTs, which clients do not repeat on their own.
+func TestRestartLosesNoRequest(t *testing.T) {
+	r := record(t)
+	l := listenTCP(t)
+	socket := file(t, l)
+	url := "http://" + l.Addr().String()
+
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	var requests, failures atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for !done.Load() {
+				requests.Add(1)
+				resp, err := client.Post(url, "text/plain", strings.NewReader("hello"))
+				if err == nil {
+					var body []byte
+					body, err = io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err == nil && string(body) != "hello" {
+						err = fmt.Errorf("got %q", body)
+					}
+				}
+				if err != nil {
+					failures.Add(1)
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 5 {
+		cmd := activate(t, "service", []*os.File{socket})
+		require.NoError(t, cmd.Start())
+		for r.next() != "READY=1\n" {
+		}
+		served := requests.Load()
+		for requests.Load() < served+50 { // at least so many by each process
+			time.Sleep(time.Millisecond)
+		}
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, cmd.Wait())
+		r.received()
+	}
+	// The last requests wait in the queue for one more process.
+	last := activate(t, "service", []*os.File{socket})
+	require.NoError(t, last.Start())
+	done.Store(true)
+	wg.Wait()
+	require.NoError(t, last.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, last.Wait())
+	t.Logf("%d requests, %d failures", requests.Load(), failures.Load())
+}
+
+// systemd's own tool passes the socket.
+func TestSystemdSocketActivate(t *testing.T) {
+	tool, err := exec.LookPath("systemd-socket-activate")
+	if err != nil {
+		t.Skip("there is no systemd-socket-activate on this machine")
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	path := socketPath(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
+	defer cancel()
+	cmd := exec.CommandContext(ctx, tool, "-l", path, "--fdname=web", "-E", childVariable+"=listeners", self)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for lines := bufio.NewScanner(stderr); lines.Scan() && !strings.HasPrefix(lines.Text(), "Listening on "); {
+	}
+	conn, err := net.Dial("unix", path) // that is what makes it start the child
+	require.NoError(t, err)
+	defer conn.Close()
+	out, err := io.ReadAll(stdout)
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, stderr)
+	require.NoError(t, cmd.Wait())
+	assert.Equal(t, "1 sockets\nweb listens unix true\n0 sockets\n", string(out))
+}
