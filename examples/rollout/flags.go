@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -125,7 +124,7 @@ func (c config) validate() error {
 	case c.delay <= c.lag:
 		return fmt.Errorf("-delay is %v, must be more than -lag %v: nothing can save requests that are sent to a replica that is gone", c.delay, c.lag)
 	case c.delay >= grace:
-		return errors.New("-delay leaves nothing of the " + grace.String() + " that a replica has to stop")
+		return fmt.Errorf("-delay is %v, which leaves nothing of the %v that a replica has to stop in", c.delay, grace)
 	}
 	return nil
 }

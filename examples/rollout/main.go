@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/gracekit/gracekit/signals"
 )
@@ -45,10 +46,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	progress := &lockedWriter{w: stderr} // the replicas write to it, too
 	var rows []row
 	for _, traffic := range cfg.traffic {
 		for _, stop := range cfg.stop {
-			r, err := runRow(ctx, cfg, traffic, stop, stderr)
+			r, err := runRow(ctx, cfg, traffic, stop, progress)
 			if err != nil {
 				return errors.Join(fmt.Errorf("%s, %s: %w", traffic, stop, err), printRows(cfg, rows, stdout))
 			}
@@ -59,9 +61,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // runRow makes one experiment: a fresh set of replicas, clients that call them, and all the replacements.
-func runRow(ctx context.Context, cfg config, traffic, stop string, progress io.Writer) (row, error) {
+func runRow(ctx context.Context, cfg config, traffic, stop string, progress io.Writer) (_ row, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.timeout, fmt.Errorf("not done within -timeout %v", cfg.timeout))
 	defer cancel()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // that says why; what it has broken off does not
+		}
+	}()
 	service, err := startService(ctx, cfg, traffic, stop, progress)
 	if err != nil {
 		return row{}, err
@@ -91,6 +98,17 @@ func runRow(ctx context.Context, cfg config, traffic, stop string, progress io.W
 		return row{}, err
 	}
 	return newRow(traffic, stop, result, drains), nil
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 func printRows(cfg config, rows []row, w io.Writer) error {

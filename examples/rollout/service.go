@@ -58,7 +58,7 @@ func (s *service) replace(ctx context.Context, i int) (seconds, error) {
 	drain := seconds(time.Since(begin).Seconds())
 	<-added
 	<-removed
-	return drain, errors.Join(err, context.Cause(ctx))
+	return drain, errors.Join(err, ctx.Err())
 }
 
 // kill ends what is still there when the experiment is over.
@@ -98,7 +98,10 @@ func startReplica(ctx context.Context, args []string, stderr io.Writer) (*replic
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		_ = cmd.Process.Kill()
-		return nil, fmt.Errorf("a replica did not start: %w", errors.Join(cmd.Wait(), context.Cause(ctx)))
+		if waited := cmd.Wait(); waited != nil {
+			err = waited
+		}
+		return nil, fmt.Errorf("a replica did not start: %w", err)
 	}
 	return &replica{cmd: cmd, stdin: stdin, addr: strings.TrimSpace(line)}, nil
 }
