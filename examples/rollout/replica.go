@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 )
@@ -130,5 +128,3 @@ func protocols(traffic string) *http.Protocols {
 	p.SetUnencryptedHTTP2(traffic == trafficHTTP2)
 	return p
 }
-
-var _ shutdown.GRPCServer = (*grpc.Server)(nil)

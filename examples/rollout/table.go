@@ -52,14 +52,27 @@ func percentile(all []time.Duration, p int) time.Duration {
 }
 
 func printTable(rows []row, w io.Writer) {
-	names := map[string]string{stopKill: "kill", stopShutdown: "Shutdown", stopSleep: "sleep, then Shutdown", stopGracekit: "gracekit"}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "traffic\tway of stopping\treplacements\trequests\tfailures\tp99\tdrain (mean)\tdrain (max)")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.1f ms\t%s s\t%s s\n", r.Traffic, names[r.Stop], r.Replacements, r.Requests, r.Failures,
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.1f ms\t%s s\t%s s\n", r.Traffic, r.wayOfStopping(), r.Replacements, r.Requests, r.Failures,
 			1000*r.P99, decimals(r.DrainMean), decimals(r.DrainMax))
 	}
 	_ = t.Flush() // like fmt.Fprintln: nobody is left to tell
+}
+
+func (r row) wayOfStopping() string {
+	method := "Shutdown"
+	if r.Traffic == trafficUnary || r.Traffic == trafficStream {
+		method = "GracefulStop"
+	}
+	switch r.Stop {
+	case stopShutdown:
+		return method
+	case stopSleep:
+		return "sleep, then " + method
+	}
+	return r.Stop
 }
 
 func decimals(s seconds) string { return strconv.FormatFloat(float64(s), 'f', 2, 64) }
