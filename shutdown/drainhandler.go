@@ -8,7 +8,7 @@ import (
 // DrainHandler wraps next so that, from the trigger on, each response says "Connection: close": an HTTP/1 client
 // then opens its next connection elsewhere, and on HTTP/2 net/http sends GOAWAY in its place. A request that began before the trigger
 // is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] does this for its servers; for others it belongs
-// outermost.
+// outermost, and cannot hold back the responses of an HTTP/2 connection.
 //
 // What next gets as its [net/http.ResponseWriter] is an [net/http.Flusher], an [io.ReaderFrom], and a [net/http.Hijacker] or
 // [net/http.Pusher] if the server's was, and works with [net/http.ResponseController].
@@ -17,9 +17,11 @@ func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 		panic("shutdown: DrainHandler: next must not be nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		dw := &drainWriter{ResponseWriter: w, gs: gs}
+		dw := &drainWriter{ResponseWriter: w, gs: gs, goAway: goAwayOf(r), gone: r.Context().Done()}
+		dw.goAway.event()
 		next.ServeHTTP(dw.withOptional(), r)
 		dw.beforeHeader(http.StatusOK) // what net/http sends for a handler that has written nothing
+		dw.goAway.event()
 	})
 }
 
@@ -27,6 +29,8 @@ func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 type drainWriter struct {
 	http.ResponseWriter
 	gs          *GracefulShutdown
+	goAway      *goAway         // nil unless this is HTTP/2
+	gone        <-chan struct{} // closed when nobody waits for the response any more
 	wroteHeader bool
 }
 
@@ -62,6 +66,7 @@ func (w *drainWriter) beforeHeader(code int) {
 	}
 	w.wroteHeader = true
 	if code != http.StatusSwitchingProtocols && w.gs.isDraining() {
+		w.goAway.settle(w.gone)
 		w.Header().Set("Connection", "close")
 	}
 }

@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +13,10 @@ import (
 // GOAWAY); after Delay, its idle connections get Linger; in PhaseIngress its listeners are closed and the requests in flight are
 // waited for. What is left at the end of Grace is closed by force, and the error says how many connections that cut.
 //
-// It has to be called before srv serves, and after srv.Handler and srv.ConnState are set: it wraps both (a nil Handler
+// On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So the responses of a connection are held back
+// first, once, until nothing has happened on it for 100ms, 300ms at most.
+//
+// It has to be called before srv serves, and after srv.Handler, srv.ConnState and srv.ConnContext are set: it wraps these (a nil Handler
 // is [net/http.DefaultServeMux]), and they keep working. Hijacked connections are not waited for; see [Tracker].
 //
 // It returns ErrShuttingDown after the trigger, and an error if srv is nil or was added before, or name is empty. srv is untouched then.
@@ -29,24 +33,26 @@ func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server) error {
 				return fmt.Errorf("shutdown: HTTP server %q was added before, as %q", name, other.name)
 			}
 		}
-		s := &httpServer{name: name, srv: srv}
+		s := &httpServer{name: name, srv: srv, ingress: make(chan struct{})}
 		handler := srv.Handler
 		if handler == nil {
 			handler = http.DefaultServeMux
 		}
 		srv.Handler = gs.DrainHandler(handler)
 		srv.ConnState = s.watch(srv.ConnState)
+		srv.ConnContext = goAwayContext(s.ingress, srv.ConnContext)
 
 		gs.servers = append(gs.servers, s)
-		gs.tasks = append(gs.tasks, task{name: name, phase: PhaseIngress, run: srv.Shutdown, cut: s.cut})
+		gs.tasks = append(gs.tasks, task{name: name, phase: PhaseIngress, run: s.shutdown, cut: s.cut})
 		return nil
 	})
 }
 
 // An httpServer knows the connections of a server. net/http knows them too, but does not tell.
 type httpServer struct {
-	name string
-	srv  *http.Server
+	name    string
+	srv     *http.Server
+	ingress chan struct{} // closed by shutdown
 
 	mu     sync.Mutex
 	states map[net.Conn]http.ConnState
@@ -90,6 +96,11 @@ func (s *httpServer) none() <-chan struct{} {
 		s.empty = make(chan struct{})
 	}
 	return s.empty
+}
+
+func (s *httpServer) shutdown(ctx context.Context) error {
+	close(s.ingress)
+	return s.srv.Shutdown(ctx)
 }
 
 func (s *httpServer) cut() error {

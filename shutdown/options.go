@@ -56,7 +56,9 @@ func Delay(d time.Duration) Option {
 }
 
 // Linger is how long, after Delay, connections of the HTTP servers that are still open get to make a last request, whose response
-// tells the client to leave. It ends at once when no connection is left, and takes at most half of what is left of Grace.
+// tells the client to leave. It ends at once when no connection is left, and takes at most half of what is left of Grace. A connection on
+// which nothing came all the while is closed, and HTTP/1 has no way to do that without the risk that its client begins a request in that very
+// moment (RFC 9112, 9.5): where clients keep many connections that they seldom use, a longer Linger makes that rarer.
 // The default is 500ms. It panics if d is negative.
 func Linger(d time.Duration) Option {
 	mustNotBeNegative("Linger", d)
