@@ -59,13 +59,13 @@ func (gs *GracefulShutdown) runComponent(c *component) {
 		} else if !gs.isDraining() {
 			gs.components = slices.DeleteFunc(gs.components, func(o *component) bool { return o == c })
 		}
-		close(c.done)
 		gs.mu.Unlock()
 
 		if failed {
 			gs.observeError("component failed", c.err)
 			gs.trigger(c.err, "")
 		}
+		close(c.done) // last: the stop may end with it, and nothing is told after that
 	})
 }
 
