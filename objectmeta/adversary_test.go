@@ -136,7 +136,6 @@ func ff1Reference(t *testing.T, key []byte, radix int, tweak, X []byte) []byte {
 
 // The published vectors have six digits and more; here is every MinLength, kinds of every length, against the standard.
 func TestAdversaryHasherIsFF1(t *testing.T) {
-	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
 	rng := rand.New(rand.NewPCG(1, 2))
 	for minLength := 4; minLength <= 24; minLength++ {
 		for kindLength := 1; kindLength <= 63; kindLength += 1 + rng.IntN(9) {
@@ -144,7 +143,6 @@ func TestAdversaryHasherIsFF1(t *testing.T) {
 			secret := fmt.Sprint("secret ", rng.Uint64())
 			h, err := objectmeta.NewHasher(kind, []byte(secret), objectmeta.MinLength(minLength))
 			require.NoError(t, err)
-			sum := sha256.Sum256([]byte(secret))
 			for _, id := range []uint64{0, 1, rng.Uint64() >> rng.IntN(64), rng.Uint64() >> rng.IntN(64), math.MaxInt64, math.MaxUint64} {
 				n, offset, size := minLength, new(big.Int), new(big.Int)
 				for {
@@ -156,22 +154,52 @@ func TestAdversaryHasherIsFF1(t *testing.T) {
 					n++
 				}
 				rest := new(big.Int).Sub(new(big.Int).SetUint64(id), offset)
-				numerals := make([]byte, n)
-				for i := n - 1; i >= 0; i-- {
-					r := new(big.Int)
-					rest.DivMod(rest, big.NewInt(36), r)
-					numerals[i] = byte(r.Int64())
-				}
-				want := []byte(kind + "-")
-				for _, d := range ff1Reference(t, sum[:16], 36, []byte(kind), numerals) {
-					want = append(want, digits[d])
-				}
 				got := h.Encode(id)
-				require.Equal(t, string(want), got, "kind of %d characters, MinLength %d, id %d", kindLength, minLength, id)
+				require.Equal(t, referenceCode(t, kind, secret, rest, n), got, "kind of %d characters, MinLength %d, id %d", kindLength, minLength, id)
 				back, err := h.Decode(got)
 				require.NoError(t, err)
 				require.Equal(t, id, back)
 			}
+		}
+	}
+}
+
+// referenceCode is the instance ID that has the number x, encrypted, as its n digits.
+func referenceCode(t *testing.T, kind, secret string, x *big.Int, n int) string {
+	t.Helper()
+	key := sha256.Sum256([]byte(secret))
+	numerals, rest, digit := make([]byte, n), new(big.Int).Set(x), new(big.Int)
+	for i := n - 1; i >= 0; i-- {
+		rest.DivMod(rest, big.NewInt(36), digit)
+		numerals[i] = byte(digit.Int64())
+	}
+	code := kind + "-"
+	for _, d := range ff1Reference(t, key[:16], 36, []byte(kind), numerals) {
+		code += string("0123456789abcdefghijklmnopqrstuvwxyz"[d])
+	}
+	return code
+}
+
+// The last number that an id can be, and the next ones, exactly at each place where the sum could wrap.
+func TestAdversaryEndOfUint64(t *testing.T) {
+	for _, minLength := range []int{6, 12, 13, 14, 20, 24} {
+		h, err := objectmeta.NewHasher("pod", []byte("s"), objectmeta.MinLength(minLength))
+		require.NoError(t, err)
+		n, end := max(minLength, 13), new(big.Int).Lsh(big.NewInt(1), 64)
+		for shorter := minLength; shorter < n; shorter++ { // the tiers before that of MaxUint64
+			end.Sub(end, new(big.Int).Exp(big.NewInt(36), big.NewInt(int64(shorter)), nil))
+		}
+		last := referenceCode(t, "pod", "s", new(big.Int).Sub(end, big.NewInt(1)), n)
+		require.Equal(t, h.Encode(math.MaxUint64), last)
+		id, err := h.Decode(last)
+		require.NoError(t, err)
+		require.Equal(t, uint64(math.MaxUint64), id)
+
+		all := new(big.Int).Exp(big.NewInt(36), big.NewInt(int64(n)), nil)
+		for _, x := range []*big.Int{end, new(big.Int).Add(end, big.NewInt(1)), new(big.Int).Lsh(big.NewInt(1), 64),
+			new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 64), big.NewInt(7)), new(big.Int).Sub(all, big.NewInt(1))} {
+			_, err := h.Decode(referenceCode(t, "pod", "s", x, n))
+			require.ErrorIs(t, err, objectmeta.ErrInvalidID, "MinLength(%d), number %v", minLength, x)
 		}
 	}
 }
@@ -322,6 +350,7 @@ func TestAdversaryBridge(t *testing.T) {
 					want, other = other, want
 				}
 				require.Equal(t, want, string(b.AppendEncode(nil, id)), id)
+				require.Equal(t, want, b.(interface{ Encode(uint64) string }).Encode(id), "what ID.String takes")
 				got, err := b.Decode(want)
 				require.NoError(t, err, want)
 				require.Equal(t, id, got)

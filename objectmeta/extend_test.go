@@ -146,7 +146,7 @@ func TestExtendJSON(t *testing.T) {
 func TestGet(t *testing.T) {
 	type address struct{ City string }
 	var stored objectmeta.Extend
-	require.NoError(t, stored.Scan(`{"n":23,"big":9007199254740993,"f":1.5,"s":"text","digits":"23","b":true,"null":null,
+	require.NoError(t, stored.Scan(`{"n":23,"big":9007199254740993,"deep":{"big":9007199254740993},"f":1.5,"s":"text","digits":"23","b":true,"null":null,
 		"list":["a","b"],"mixed":[1,"a"],"address":{"City":"Turin"},"time":"2026-03-04T05:06:07Z"}`))
 
 	testGet(t, stored, "n", 23, true)
@@ -159,6 +159,7 @@ func TestGet(t *testing.T) {
 	testGet(t, stored, "n", false, false)
 	testGet(t, stored, "big", int64(9007199254740993), true)
 	testGet(t, stored, "big", int32(0), false)
+	testGet(t, stored, "deep", struct{ Big any }{json.Number("9007199254740993")}, true)
 	testGet(t, stored, "f", 1.5, true)
 	testGet(t, stored, "f", 0, false)
 	testGet(t, stored, "s", "text", true)

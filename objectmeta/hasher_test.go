@@ -192,6 +192,8 @@ func TestIDErrorText(t *testing.T) {
 		"long":      {strings.Repeat("a", 1<<20), `objectmeta: "` + strings.Repeat("a", 64) + `"... (1048576 bytes) is not an instance ID of kind secret`},
 		"long and not UTF-8": {strings.Repeat("\xff", 65),
 			`objectmeta: "` + strings.Repeat(`\xff`, 64) + `"... (65 bytes) is not an instance ID of kind secret`},
+		"long and in the middle of nothing": {strings.Repeat("\x80", 65),
+			`objectmeta: "` + strings.Repeat(`\x80`, 60) + `"... (65 bytes) is not an instance ID of kind secret`},
 		"cut in the middle of a character": {"a" + strings.Repeat("é", 100),
 			`objectmeta: "a` + strings.Repeat(`\u00e9`, 31) + `"... (201 bytes) is not an instance ID of kind secret`},
 	}

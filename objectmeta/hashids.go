@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 )
@@ -256,12 +255,7 @@ func (h *Hashids) parseForward(code []byte) (id uint64, ok bool) {
 		if digit < 0 {
 			return 0, false
 		}
-		high, low := bits.Mul64(id, uint64(len(alphabet)))
-		sum, carry := bits.Add64(low, uint64(digit), 0)
-		if high+carry != 0 {
-			return 0, false
-		}
-		id = sum
+		id = id*uint64(len(alphabet)) + uint64(digit) // above MaxUint64 it wraps, to an id with another code
 	}
 	return id, true
 }

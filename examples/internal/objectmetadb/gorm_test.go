@@ -204,6 +204,19 @@ func TestUpdatesMap(t *testing.T) {
 		require.NoError(t, db.Model(&Secret{}).Where("id = ?", s.ID).Update("extendShadow", extend(nil)).Error)
 		assert.Empty(t, load(t, db, s.ID).Extend)
 		assert.Equal(t, extend{"team": "infra"}, load(t, db, other.ID).Extend)
+
+		// What is no Extend, or none that JSON can hold, is an error and changes nothing.
+		for _, bad := range []any{map[string]any{"a": 1}, extend{"a": math.NaN()}} {
+			err := db.Model(&Secret{}).Where("id = ?", other.ID).Updates(map[string]any{"name": "lost", "extendShadow": bad}).Error
+			assert.Error(t, err, "%T", bad)
+		}
+		assert.Equal(t, "other", load(t, db, other.ID).Name)
+
+		require.NoError(t, db.Model(other).Update("updatedAt", time.Unix(0, 0)).Error)
+		require.NoError(t, db.Model(other).Updates(map[string]any{"ownerID": userID(7)}).Error)
+		got := load(t, db, other.ID)
+		assert.Equal(t, userID(7), got.OwnerID)
+		assert.WithinDuration(t, time.Now(), got.UpdatedAt, time.Minute, "set by GORM")
 	})
 }
 
