@@ -96,7 +96,9 @@ func TestAdversaryChecksRunSideBySide(t *testing.T) {
 func TestAdversaryDrainingIsAnsweredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
-		r := newRegistry(t, health.Check{Name: "db", Period: health.OnDemand, Timeout: time.Minute, Probe: func(ctx context.Context) error {
+		loop := new(switchable)
+		live := health.Check{Name: "loop", Kind: health.Live, Probe: loop.probe, Period: health.OnDemand, Failures: 1}
+		r := newRegistry(t, live, health.Check{Name: "db", Period: health.OnDemand, Timeout: time.Minute, Probe: func(ctx context.Context) error {
 			if runs.Add(1) > 1 {
 				select {
 				case <-time.After(30 * time.Second):
@@ -126,6 +128,12 @@ func TestAdversaryDrainingIsAnsweredAtOnce(t *testing.T) {
 
 		assert.Equal(t, 200, get(h, "/readyz/db").Code, "a single check still answers by its own state")
 		assert.Equal(t, 29*time.Second, time.Since(begin), "when the run has ended")
+		assert.Equal(t, 503, get(h, "/readyz").Code)
+		synctest.Wait()
+		assert.EqualValues(t, 2, runs.Load(), "nor one in the background")
+
+		loop.down.Store(true)
+		assert.Equal(t, 503, get(r.Handler(health.Live), "/readyz").Code, "what a Live endpoint says is looked up all the same")
 	})
 }
 

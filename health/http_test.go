@@ -247,7 +247,7 @@ func TestHTTPTLS(t *testing.T) {
 }
 
 // net/http reads the environment once in a process and exempts "localhost" and loopback addresses from proxies,
-// so the test is a process of its own and calls the host "localhost.", which is the same to a resolver but not
+// so the test is a process of its own and calls the host "LOCALHOST", which is the same to a resolver but not
 // to that exemption.
 func TestHTTPIgnoresProxies(t *testing.T) {
 	const target = "GRACEKIT_TEST_PROXY_TARGET"
@@ -258,9 +258,9 @@ func TestHTTPIgnoresProxies(t *testing.T) {
 		return
 	}
 	srv := serve(t, answer(200, ""))
-	url := strings.Replace(srv.URL, "127.0.0.1", "localhost.", 1)
+	url := strings.Replace(srv.URL, "127.0.0.1", "LOCALHOST", 1)
 	if err := health.HTTP(url)(t.Context()); err != nil {
-		t.Skipf("localhost. is unknown here: %v", err)
+		t.Skipf("localhost is unknown here: %v", err)
 	}
 	proxy := "http://" + closedAddr(t)
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHTTPIgnoresProxies$")
