@@ -100,6 +100,12 @@ func TestMain(m *testing.M) {
 		children[child]()
 		return
 	}
+	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) && os.Getenv(advChildVariable) == "" {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	os.Exit(m.Run())
 }
 
