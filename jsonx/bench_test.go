@@ -8,12 +8,14 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// The engines side by side, the engine being part of each benchmark's name:
+// One table with a column for each engine:
 //
-//	for tag in "" jsoniter; do go test ./jsonx -run '^$' -bench . -benchmem -tags "$tag"; done
-//	GOEXPERIMENT=jsonv2 go test ./jsonx -run '^$' -bench . -benchmem -tags jsonv2   # Go 1.26; 1.27 needs no GOEXPERIMENT
+//	bench='go test ./jsonx -run ^$ -bench . -count 6'
+//	for tag in "" jsoniter; do $bench -tags "$tag"; done >/tmp/jsonx.bench
+//	GOEXPERIMENT=jsonv2 $bench -tags jsonv2 >>/tmp/jsonx.bench # Go 1.27 needs no GOEXPERIMENT
+//	go run golang.org/x/perf/cmd/benchstat@latest -col /engine -row .name,/shape /tmp/jsonx.bench
 //
-// On Go 1.27 the first of these is encoding/json on v2; GOEXPERIMENT=nojsonv2 gives the older one.
+// On Go 1.27 the column without a tag is encoding/json on v2; GOEXPERIMENT=nojsonv2 gives the older one.
 
 // record is an element of the large document; the benchmark's types take a part of its ten members.
 type record struct {
