@@ -56,11 +56,7 @@ func (gs *GracefulShutdown) release(end func(), managers []Manager, latest time.
 			}
 		}
 	}()
-	select {
-	case <-released:
-	case <-time.After(min(cutTime, time.Until(latest))):
-		lastMoment(released)
-	}
+	await(released, min(cutTime, time.Until(latest)))
 }
 
 // startWait is how long, after the trigger, a manager's Start in progress gets to return: time enough for one that asks within its

@@ -151,13 +151,7 @@ func (o *observer) close(latest time.Time) {
 	idle := o.idle
 	o.mu.Unlock()
 	if idle != nil {
-		timer := time.NewTimer(time.Until(latest))
-		defer timer.Stop()
-		select {
-		case <-idle:
-		case <-timer.C:
-			lastMoment(idle)
-		}
+		await(idle, time.Until(latest))
 	}
 	o.mu.Lock()
 	o.closed, o.queue = true, nil

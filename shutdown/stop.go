@@ -210,6 +210,18 @@ func (r *stopRun) supervise(t task, row int, end time.Time) {
 	}
 }
 
+// await receives from c, but does not wait longer than d.
+func await[T any](c <-chan T, d time.Duration) (value T, came bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case value = <-c:
+		return value, true
+	case <-timer.C:
+		return lastMoment(c)
+	}
+}
+
 // lastMoment gives a goroutine that is about to send, because its deadline has come, the chance to do so. It yields instead of waiting, so
 // that deadlines stay exact; 10,000 times is some 2ms.
 func lastMoment[T any](result <-chan T) (value T, came bool) {
@@ -243,12 +255,7 @@ const cutTime = 100 * time.Millisecond
 func (r *stopRun) cut(t task) error {
 	result := make(chan error, 1)
 	go protect(t.cut, func(err error) { result <- err })
-	select {
-	case err := <-result:
-		return err
-	case <-time.After(min(cutTime, time.Until(r.tailEnd))):
-	}
-	if err, came := lastMoment(result); came {
+	if err, came := await(result, min(cutTime, time.Until(r.tailEnd))); came {
 		return err
 	}
 	return errors.New("cutting what was left has not returned")
