@@ -31,9 +31,19 @@ func TestNoCostOverEncodingJSON(t *testing.T) {
 			func() { var s small; json.NewDecoder(strings.NewReader(text)).Decode(&s) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got, want := testing.AllocsPerRun(100, c.jsonx), testing.AllocsPerRun(100, c.std); got > want {
+			if got, want := leastAllocs(c.jsonx), leastAllocs(c.std); got > want {
 				t.Errorf("got %v allocations, encoding/json makes %v", got, want)
 			}
 		})
 	}
+}
+
+// leastAllocs returns what a call allocates when encoding/json finds its buffers pooled. The average would be a matter of luck: the race
+// detector makes a sync.Pool lose some of what it is given.
+func leastAllocs(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for range 200 {
+		least = min(least, testing.AllocsPerRun(1, f))
+	}
+	return least
 }
