@@ -1,0 +1,30 @@
+// Package iamshutdown moves from iam's pkg/shutdown to package shutdown.
+package iamshutdown
+
+import (
+	"context"
+	"database/sql"
+	"log"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gracekit/gracekit/examples/migration/iamshutdown/standin"
+)
+
+func before(db *sql.DB, srv *http.Server, grpcServer *grpc.Server) {
+	gs := standin.New()
+	gs.AddShutdownManager(standin.NewPosixSignalManager())
+	gs.AddShutdownCallback(standin.ShutdownFunc(func(string) error {
+		_ = db.Close() // requests in flight fail from here on
+		grpcServer.GracefulStop()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return srv.Shutdown(ctx)
+	}))
+	if err := gs.Start(); err != nil {
+		log.Fatal(err)
+	}
+	_ = srv.ListenAndServe() // returns when Shutdown begins; main ends in the middle of the drain
+}

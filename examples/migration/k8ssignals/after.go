@@ -1,0 +1,22 @@
+package k8ssignals
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gracekit/gracekit/signals"
+)
+
+func after(run func(context.Context) error) error {
+	ctx := signals.SetupSignalContext()
+	return run(ctx)
+}
+
+// afterExitCode does what a shell does: 143 after SIGTERM, 130 after Ctrl-C.
+func afterExitCode(ctx context.Context) int {
+	var stopped *signals.Error
+	if errors.As(context.Cause(ctx), &stopped) {
+		return stopped.ExitCode()
+	}
+	return 0
+}
