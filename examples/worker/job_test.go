@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -148,6 +149,8 @@ func TestBadStart(t *testing.T) {
 		p.wait()
 	}()
 	free := []string{"-journal", newFile(t)}
+	text := newFile(t)
+	require.NoError(t, os.WriteFile(text, []byte("collect 10:00:00 done\n"), 0o600))
 	tests := []struct {
 		name string
 		args []string
@@ -158,7 +161,8 @@ func TestBadStart(t *testing.T) {
 			"listen tcp " + strings.TrimPrefix(p.health, "http://") + ": bind: address already in use"},
 		{"no such directory", []string{"-journal", "/nowhere/worker.db"}, "journal: open /nowhere/worker.db.lock: no such file or directory"},
 		{"history of nothing", []string{"-journal", "/nowhere/worker.db", "-history"}, "journal: stat /nowhere/worker.db: no such file or directory"},
-		{"no database", []string{"-journal", "/dev/null", "-history"}, "journal: /dev/null: SQL logic error: no such table: ticks (1)"},
+		{"no database", []string{"-journal", text}, "journal: " + text + ": file is not a database (26)"},
+		{"history of no database", []string{"-journal", text, "-history"}, "journal: " + text + ": file is not a database (26)"},
 		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
 		{"not a duration", []string{"-grace", "soon"}, `invalid value "soon" for flag -grace: parse error (-help lists the flags)`},
 		{"an argument", []string{"start"}, `unexpected argument "start" (-help lists the flags)`},

@@ -50,6 +50,8 @@ func (r *runner) loop(ctx context.Context) error {
 	defer func() {
 		r.log.Info("job ended", "done", r.done, "failed", r.failed)
 	}()
+	// A tick and what is written about it end by themselves, not with the service, whose end is seen by draining.
+	ctx = context.WithoutCancel(ctx)
 	for _, t := range r.past.interrupted {
 		if err := r.resume(ctx, t); err != nil {
 			return err
@@ -116,8 +118,6 @@ func (r *runner) wait() (t tick, ok bool) {
 
 // run runs one tick to its end. It returns an error if the journal failed; those of the job are logged and counted.
 func (r *runner) run(ctx context.Context, t tick) error {
-	// Not the end of the service but only its own time limit ends a tick.
-	ctx = context.WithoutCancel(ctx)
 	t.requestID = reqid.New()
 	ctx, err := reqid.NewContext(ctx, t.requestID)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestNextTick(t *testing.T) {
 		{"the clock was set back", "10:00:00", "09:00:00", "10:01:00", time.Minute},
 		{"the interval was shorter before", "10:00:59", "10:00:59.5", "10:01:00", time.Minute},
 		{"the interval was longer before", "10:00:00", "10:00:07", "10:00:07", time.Second},
-		{"an interval that does not divide the day", "10:00:00", "10:00:00", "10:00:06", 7 * time.Second},
+		{"an interval that does not divide the day", "10:00:00", "10:00:03", "10:00:07", 7 * time.Second},
 		{"midnight in UTC", "10:00:00", "11:00:00", "24:00:00", 24 * time.Hour},
 	}
 	for _, tt := range tests {
