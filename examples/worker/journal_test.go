@@ -82,6 +82,18 @@ func TestJournalForgets(t *testing.T) {
 	assert.Equal(t, 1, count("deliveries"))
 }
 
+// A process that ends between the delivery and the journal's record of it delivers again.
+func TestReceiverRemembersKeys(t *testing.T) {
+	j := reopen(t, nil, filepath.Join(t.TempDir(), "worker.db"))
+	r := newReceiver(j.db)
+	require.NoError(t, r.deliver(t.Context(), "collect/1"))
+	require.NoError(t, r.deliver(t.Context(), "collect/1"))
+	var effects, repeated int
+	require.NoError(t, j.db.QueryRow(`SELECT count(*), sum(repeated) FROM deliveries`).Scan(&effects, &repeated))
+	assert.Equal(t, 1, effects)
+	assert.Equal(t, 1, repeated)
+}
+
 func TestKeyIsTheSameForEachAttempt(t *testing.T) {
 	one := tick{job: "collect", scheduled: time.Date(2026, 11, 21, 11, 0, 0, 0, time.FixedZone("", 3600)), attempt: 1, requestID: "a"}
 	assert.Equal(t, "collect/2026-11-21T10:00:00.000Z", one.key())
