@@ -1,0 +1,182 @@
+//go:build unix
+
+package main
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Busy jobs: collect takes as long as its interval, so that there is nearly always a tick in progress.
+var busy = []string{"-collect-every", "20ms", "-collect-takes", "20ms", "-report-every", "100ms", "-report-takes", "40ms"}
+
+func TestSIGTERMAtAnyMoment(t *testing.T) {
+	for n := range 3 {
+		t.Run("worker "+strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			file := newFile(t)
+			for range 10 {
+				p := start(t, file, busy...)
+				<-time.After(rand.N(200 * time.Millisecond)) // any moment
+				p.stop()
+			}
+			requireNothingLost(t, file)
+			for _, r := range readTicks(t, file) {
+				assert.Equal(t, 1, r.attempt, "attempts at %s", r.key())
+				assert.Equal(t, 1, r.deliveries, "deliveries of %s", r.key())
+			}
+			assert.NotEmpty(t, readJob(t, file, "collect"))
+		})
+	}
+}
+
+func TestSIGTERMInATick(t *testing.T) {
+	t.Parallel()
+	p := start(t, newFile(t), "-collect-every", "50ms", "-collect-takes", "3s")
+	key := p.waitFor(`msg="tick begins" .* tick=(\S+)`)[1]
+	p.signal(syscall.SIGTERM)
+	begin := p.stopBegan()
+	status, _ := p.get("/livez")
+	assert.Equal(t, http.StatusOK, status, "a failing liveness probe would end the tick")
+	status, _ = p.get("/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, 0, p.wait(), "exit status; log:\n%s", p.log())
+
+	rows := readTicks(t, p.file)
+	require.Len(t, rows, 1, "the next tick was due at once, and must not begin")
+	assert.Equal(t, key, rows[0].key())
+	assert.Equal(t, "done", rows[0].state)
+	assert.False(t, rows[0].ended.Before(begin), "the tick ended at %v, before the stop began", rows[0].ended)
+	assert.Equal(t, 1, rows[0].deliveries)
+	assert.Regexp(t, `(?s)work +collect .* ok\n.*store +journal .* ok\n.*flush +health .* ok\n`, p.stdout.String())
+}
+
+func TestStopBetweenTicks(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		p := start(t, newFile(t))
+		p.signal(sig)
+		assert.Equal(t, 0, p.wait(), "exit status; log:\n%s", p.log())
+		assert.Empty(t, readTicks(t, p.file))
+	}
+}
+
+func TestSecondSIGTERMForces(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+	p.waitFor(`msg="tick begins"`)
+	p.signal(syscall.SIGTERM)
+	p.stopBegan()
+	p.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, p.wait(), "exit status")
+	assert.Contains(t, p.log(), "received terminated while shutting down: exiting at once")
+	requireRunAgain(t, file)
+}
+
+func TestSIGKILLInATick(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+	p.waitFor(`msg="tick begins"`)
+	p.signal(syscall.SIGKILL)
+	assert.Equal(t, -1, p.wait(), "exit status")
+	requireRunAgain(t, file)
+}
+
+// requireRunAgain expects a journal whose only tick was begun and not finished, and that the next worker finishes it.
+func requireRunAgain(t *testing.T, file string) {
+	t.Helper()
+	rows := readTicks(t, file)
+	require.Len(t, rows, 1)
+	assert.Equal(t, "begun", rows[0].state)
+	assert.Equal(t, 0, rows[0].deliveries)
+
+	p := start(t, file)
+	p.waitFor(`level=WARN msg="tick was begun and not finished: running it again" job=collect tick=` + rows[0].key() + ` attempt=2\n`)
+	p.waitFor(`msg="tick done" job=collect requestID=[0-9a-f]{32} tick=` + rows[0].key())
+	p.stop()
+	again := readTicks(t, file)
+	require.NotEmpty(t, again) // a new hour may have begun
+	assert.Equal(t, rows[0].key(), again[0].key())
+	assert.Equal(t, 2, again[0].attempt)
+	assert.Equal(t, "done", again[0].state)
+	assert.Equal(t, 1, again[0].deliveries)
+}
+
+func TestSIGKILLAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	for range 10 {
+		p := start(t, file, busy...)
+		<-time.After(rand.N(150 * time.Millisecond)) // any moment
+		p.signal(syscall.SIGKILL)
+		assert.Equal(t, -1, p.wait(), "exit status")
+	}
+	p := start(t, file, busy...)
+	p.waitFor(`msg="tick done" job=collect`)
+	p.waitFor(`msg="tick done" job=report`)
+	p.stop()
+	requireNothingLost(t, file)
+	for _, r := range readTicks(t, file) {
+		assert.LessOrEqual(t, r.attempt, maxAttempts, r.key())
+	}
+}
+
+func TestTickThatEndsItsProcessIsGivenUp(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	var key string
+	for attempt := 1; attempt <= maxAttempts; attempt++ {
+		p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+		key = p.waitFor(`msg="tick begins" .* tick=(\S+)`)[1]
+		p.signal(syscall.SIGKILL)
+		p.wait()
+	}
+	p := start(t, file)
+	p.waitFor(`msg="tick given up" job=collect tick=` + key + ` attempts=3\n`)
+	p.stop()
+	rows := readTicks(t, file)
+	assert.Equal(t, key, rows[0].key())
+	assert.Equal(t, "failed", rows[0].state)
+	assert.Equal(t, "given up: its process ended in it 3 times", rows[0].error)
+}
+
+func TestHungTickIsGivenUpAtGrace(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	p := start(t, file, "-collect-every", "10ms", "-report-every", "10ms", "-fault", "hang", "-timeout", "300ms", "-grace", "1s")
+	var body string
+	require.Eventually(t, func() bool {
+		var status int
+		status, body = p.get("/livez")
+		return status == http.StatusServiceUnavailable
+	}, time.Minute, 10*time.Millisecond)
+	assert.Regexp(t, `running collect/\S+: late by`, body, "livez says what hangs")
+	status, _ := p.get("/livez/report")
+	assert.Equal(t, http.StatusOK, status, "jobs do not wait for each other")
+
+	p.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, p.wait(), "exit status")
+	assert.Regexp(t, `work +collect +\|.*\| .* timeout`, p.stdout.String())
+	assert.Regexp(t, `work +report +\|.*\| .* ok`, p.stdout.String())
+	assert.Regexp(t, `store +journal +\|.*\| .* ok`, p.stdout.String())
+	assert.Regexp(t, `\nworker: collect \(work\): .*timed out`, p.log())
+	assert.Contains(t, p.log(), "job.go", "the stack tells where")
+
+	rows := readJob(t, file, "collect")
+	hung := rows[len(rows)-1]
+	assert.Equal(t, "begun", hung.state)
+	next := start(t, file)
+	next.waitFor(`msg="tick done" job=collect requestID=\S+ tick=` + hung.key())
+	next.stop()
+	requireNothingLost(t, file)
+}
