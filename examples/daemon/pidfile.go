@@ -31,24 +31,31 @@ func lockPIDFile(path string) (*pidFile, error) {
 			return nil, fmt.Errorf("pid file: %w", err)
 		}
 		p := &pidFile{path: path, file: file}
-		holder, err := p.lock()
-		// Between opening and locking, the one before may have removed the file: a lock on a file without a name keeps nobody out.
-		if err == nil && !p.isCurrent() {
-			_ = file.Close()
-			continue
+		taken, err := p.take()
+		if taken {
+			return p, nil
 		}
-		if err == nil && holder != 0 {
-			err = fmt.Errorf("already running: pid %d", holder)
-		}
-		if err == nil {
-			err = p.write()
-		}
+		_ = file.Close()
 		if err != nil {
-			_ = file.Close()
 			return nil, fmt.Errorf("pid file %s: %w", path, err)
 		}
-		return p, nil
 	}
+}
+
+// take returns false without an error if the file has been removed since it was opened, by the daemon that had it: a lock on a
+// file without a name keeps nobody out.
+func (p *pidFile) take() (bool, error) {
+	holder, err := p.lock()
+	switch {
+	case err != nil:
+		return false, err
+	case !p.isCurrent():
+		return false, nil
+	case holder != 0:
+		return false, fmt.Errorf("already running: pid %d", holder)
+	}
+	err = p.write()
+	return err == nil, err
 }
 
 // lock returns 0 if it got the lock, and the process that has it otherwise.

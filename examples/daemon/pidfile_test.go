@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -75,6 +76,28 @@ func TestOneOfManyStartsWins(t *testing.T) {
 	assert.Equal(t, fmt.Sprintf("%d\n", winners[0].pid), p.read("daemon.pid"))
 	assert.Equal(t, 1, strings.Count(p.read("daemon.log"), "msg=listening"))
 	winners[0].stop()
+}
+
+// Between the opening and the locking of the file, the daemon that had it may remove it.
+func TestLockOnAFileWithoutAName(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPlace(t).path("other.pid")
+			file, err := os.Create(path)
+			require.NoError(t, err)
+			defer file.Close()
+			require.NoError(t, between(path))
+			taken, err := (&pidFile{path: path, file: file}).take()
+			assert.NoError(t, err)
+			assert.False(t, taken)
+		})
+	}
 }
 
 // A start that comes just as another daemon stops gets the lock or is refused; never do two run, and never is a lock held on

@@ -38,7 +38,8 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 	})
 	d.stop()
 	wg.Wait()
-	assert.Contains(t, d.read("daemon.log"), "shutdown complete")
+	assert.Regexp(t, `ingress +http +\|.*#.*\| .* ok`, d.read("daemon.log"))
+	assert.Regexp(t, `work +serve +\|.*#.*\| .* ok`, d.read("daemon.log"))
 	assert.NoFileExists(t, d.path("daemon.pid"))
 }
 
@@ -120,7 +121,7 @@ func TestReloadWithSIGHUPIgnoredByTheStarter(t *testing.T) {
 func TestLogRotationLosesNothing(t *testing.T) {
 	t.Parallel()
 	d := newPlace(t).start()
-	const clients, rotations = 4, 5
+	const clients, rotations = 8, 20
 	var over atomic.Bool
 	var wg sync.WaitGroup
 	var mu sync.Mutex
