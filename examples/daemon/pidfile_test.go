@@ -132,6 +132,7 @@ func TestStalePIDFile(t *testing.T) {
 	killed.signal(syscall.SIGKILL)
 	p.await(func() error { return mustNotRun(p) })
 	assert.Equal(t, fmt.Sprintf("%d\n", killed.pid), p.read("daemon.pid"))
+	p.write("daemon.pid", "longer than what a daemon writes\n") // all of it has to go
 
 	d := p.start()
 	assert.Equal(t, fmt.Sprintf("%d\n", d.pid), p.read("daemon.pid"))
