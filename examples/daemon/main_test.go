@@ -1,0 +1,281 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary runs itself again to be the daemon, so that it is a process of its own, with real signals.
+const childVariable = "DAEMON_TEST_CHILD"
+
+// patience is how long a test waits for what has to happen; it is reached only by one that fails.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		// A daemon outlives whoever started it: this is the last resort if a test is killed before it could clean up.
+		time.AfterFunc(2*time.Minute, func() { os.Exit(99) })
+		main()
+		return
+	}
+	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// A place is a directory in which daemons run. None is left when the test ends.
+type place struct {
+	t   *testing.T
+	dir string
+}
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	p := place{t: t, dir: t.TempDir()}
+	t.Cleanup(func() {
+		if d, err := findDaemon(p.path("daemon.pid")); err == nil {
+			_ = d.process.Kill()
+			p.await(func() error { return d.gone(context.Background()) })
+			d.close()
+		}
+	})
+	return p
+}
+
+func (p place) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p place) read(name string) string {
+	p.t.Helper()
+	data, err := os.ReadFile(p.path(name))
+	require.NoError(p.t, err)
+	return string(data)
+}
+
+func (p place) write(name, text string) {
+	p.t.Helper()
+	require.NoError(p.t, os.WriteFile(p.path(name), []byte(text), 0o600))
+}
+
+// await asks again until there is no error.
+func (p place) await(condition func() error) {
+	p.t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if err = condition(); err == nil {
+			return
+		}
+	}
+	log, _ := os.ReadFile(p.path("daemon.log"))
+	require.NoError(p.t, err, "log:\n%s", log)
+}
+
+func (p place) awaitLog(name, text string) {
+	p.t.Helper()
+	p.await(func() error {
+		data, err := os.ReadFile(p.path(name))
+		if err == nil && !bytes.Contains(data, []byte(text)) {
+			err = fmt.Errorf("%q is not in %s", text, name)
+		}
+		return err
+	})
+}
+
+func (p place) command(args ...string) *exec.Cmd {
+	p.t.Helper()
+	self, err := os.Executable()
+	require.NoError(p.t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
+	p.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// run runs a command until its end. The paths are relative on purpose: the daemon does not stay in this directory.
+func (p place) run(args ...string) (stdout, stderr string, status int) {
+	p.t.Helper()
+	return output(p.t, p.command(append(args, "-pid-file", "daemon.pid")...))
+}
+
+func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, diagnostics strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	status = exitStatusOf(t, cmd.Run())
+	return out.String(), diagnostics.String(), status
+}
+
+func exitStatusOf(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	require.NoError(t, err)
+	return 0
+}
+
+// A daemon is a detached one that has been started, and serves.
+type daemon struct {
+	place
+	pid int
+	url string
+}
+
+var servesAt = regexp.MustCompile(`^daemon: pid (\d+) serves at (http://\S+)/\n$`)
+
+func (p place) start(args ...string) daemon {
+	p.t.Helper()
+	stdout, stderr, status := p.run(append([]string{"-detach", "-addr", "127.0.0.1:0", "-log-file", "daemon.log"}, args...)...)
+	return p.started(stdout, stderr, status)
+}
+
+func (p place) started(stdout, stderr string, status int) daemon {
+	p.t.Helper()
+	require.Equal(p.t, 0, status, "exit status; stderr: %s", stderr)
+	assert.Empty(p.t, stderr)
+	m := servesAt.FindStringSubmatch(stdout)
+	require.NotNil(p.t, m, stdout)
+	pid, err := strconv.Atoi(m[1])
+	require.NoError(p.t, err)
+	return daemon{place: p, pid: pid, url: m[2]}
+}
+
+func (d daemon) signal(sig syscall.Signal) {
+	d.t.Helper()
+	require.NoError(d.t, syscall.Kill(d.pid, sig))
+}
+
+func (d daemon) stop() {
+	d.t.Helper()
+	stdout, stderr, status := d.run("-stop")
+	assert.Equal(d.t, 0, status, "exit status; stderr: %s", stderr)
+	assert.Equal(d.t, fmt.Sprintf("daemon: pid %d has stopped\n", d.pid), stdout)
+}
+
+// get returns the body of a 200.
+func get(url string) (string, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return string(body), err
+}
+
+func TestBadFlags(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
+		{"an argument", []string{"start"}, `unexpected argument "start" (-help lists the flags)`},
+		{"two commands", []string{"-stop", "-status"}, "-stop and -status exclude each other"},
+		{"no pid file", []string{"-detach"}, "-detach needs -pid-file, by which the daemon is found"},
+		{"umask in the foreground", []string{"-umask", "022"}, "-umask needs -detach: in the foreground it is up to whoever starts the program"},
+		{"not octal", []string{"-detach", "-umask", "8"}, `invalid value "8" for flag -umask: want octal digits from 000 to 777 (-help lists the flags)`},
+		{"too large a umask", []string{"-detach", "-umask", "1000"}, `invalid value "1000" for flag -umask: want octal digits from 000 to 777 (-help lists the flags)`},
+		{"no grace", []string{"-grace", "0s"}, "-grace is 0s, must be positive"},
+		{"no time to start", []string{"-start-timeout", "-1s"}, "-start-timeout is -1s, must be positive"},
+		{"no time to stop", []string{"-stop-timeout", "0s"}, "-stop-timeout is 0s, must be positive"},
+	}
+	p := newPlace(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := output(t, p.command(tt.args...))
+			assert.Equal(t, 1, status, "exit status")
+			assert.Equal(t, "daemon: "+tt.want+"\n", stderr)
+			assert.Empty(t, stdout)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	stdout, stderr, status := output(t, newPlace(t).command("-help"))
+	assert.Equal(t, 0, status, "exit status")
+	assert.Contains(t, stderr, "usage: daemon [flags]\n")
+	assert.Contains(t, stderr, "(default 027)")
+	assert.Empty(t, stdout)
+}
+
+// As systemd runs it: the log goes to standard error, there is no pid file, and systemd is told everything.
+func TestForeground(t *testing.T) {
+	p := newPlace(t)
+	p.write("daemon.json", `{"greeting": "Hello"}`)
+	dir, err := os.MkdirTemp("", "daemon") // t.TempDir is too long for a socket on some systems
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	defer systemd.Close()
+	require.NoError(t, systemd.SetReadDeadline(time.Now().Add(patience)))
+	expect := func(want string) {
+		t.Helper()
+		buffer := make([]byte, 4096)
+		n, err := systemd.Read(buffer)
+		require.NoError(t, err)
+		assert.Regexp(t, want, string(buffer[:n]))
+	}
+
+	cmd := p.command("-addr", "127.0.0.1:0", "-config", "daemon.json")
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	expect(`^READY=1\n$`)
+	lines := bufio.NewScanner(stderr)
+	require.True(t, lines.Scan())
+	m := regexp.MustCompile(`msg=listening url=(\S+)/ pid=` + strconv.Itoa(cmd.Process.Pid)).FindStringSubmatch(lines.Text())
+	require.NotNil(t, m, lines.Text())
+	body, err := get(m[1])
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("Hello, this is pid %d.\n", cmd.Process.Pid), body)
+
+	p.write("daemon.json", `{"greeting": "Good morning"}`)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	expect(`^RELOADING=1\n`)
+	expect(`^READY=1\n$`)
+	body, err = get(m[1])
+	require.NoError(t, err)
+	assert.Contains(t, body, "Good morning")
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	expect(`^STOPPING=1\n`)
+	for lines.Scan() {
+	}
+	assert.Equal(t, 0, exitStatusOf(t, cmd.Wait()), "exit status")
+	entries, err := os.ReadDir(p.dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "only the settings")
+}
