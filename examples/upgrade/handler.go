@@ -44,7 +44,11 @@ func newHandler(checks *health.Registry) http.Handler {
 		w.Header().Set("Server", fmt.Sprintf("process %d", os.Getpid()))
 		_, _ = w.Write(body)
 	})
-	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<20)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		text := r.URL.Query().Get("for")
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 || d > 10*time.Second {
