@@ -109,22 +109,32 @@ func start(t *testing.T, args ...string) *service {
 
 func (s *service) pidFile() string { return filepath.Join(s.dir, "pid") }
 
-// install replaces the program as a deployment should: by a new file with the name of the old one.
+// install replaces the program as a deployment should: by another file with its name, never by writing into the one that is running.
 func (s *service) install(program string) {
 	s.t.Helper()
 	fresh := s.path + ".new"
 	if os.Link(program, fresh) != nil { // another file system
 		content, err := os.ReadFile(program)
 		require.NoError(s.t, err)
-		require.NoError(s.t, os.WriteFile(fresh, content, 0o755))
+		s.write(fresh, content)
 	}
+	require.NoError(s.t, os.RemoveAll(s.path)) // only because renaming a link to another one of the same file does nothing
 	require.NoError(s.t, os.Rename(fresh, s.path))
+}
+
+// write writes a program. A process that another test starts meanwhile would have it open for writing for a moment, in which nobody can
+// run it (golang/go#22315).
+func (s *service) write(path string, content []byte) {
+	s.t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	require.NoError(s.t, os.WriteFile(path, content, 0o755))
 }
 
 func (s *service) installScript(content string) {
 	s.t.Helper()
 	path := filepath.Join(s.dir, "script")
-	require.NoError(s.t, os.WriteFile(path, []byte(content), 0o755))
+	s.write(path, []byte(content))
 	s.install(path)
 	require.NoError(s.t, os.Remove(path))
 }
@@ -322,7 +332,7 @@ func TestStopDuringAnUpgrade(t *testing.T) {
 func TestBadStart(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close()
+	t.Cleanup(func() { _ = taken.Close() }) // after the parallel subtests
 	tests := []struct {
 		name string
 		args []string
@@ -341,7 +351,7 @@ func TestBadStart(t *testing.T) {
 		},
 		{
 			"never healthy", []string{"-addr", "127.0.0.1:0", "-store", "/nowhere/store", "-health-timeout", "50ms"}, "",
-			"upgrade: component take over: health: *: context deadline exceeded\n",
+			"upgrade: component take over: health: gave up after * 503 Service Unavailable*\n",
 		},
 		{"not inherited", nil, inheritedVariable + "=1", "upgrade: UPGRADE_INHERITED is set, but descriptor 4 is not what it promises: *\n"},
 	}
