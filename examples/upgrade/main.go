@@ -4,7 +4,7 @@
 // losing a request. SIGHUP or SIGUSR2 starts the file that is now where this program was started from; when that is healthy, it
 // takes over and this process drains.
 //
-//	go run -C examples ./upgrade
+//	go build -C examples -o /tmp/server ./upgrade && /tmp/server -pid-file /tmp/server.pid
 //
 // Where systemd runs the service, its socket activation does this without any of the code here: see package shutdown/systemd.
 package main

@@ -4,9 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -71,10 +69,8 @@ func (p *predecessor) askForTheSocket(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, io.EOF):
-		return errors.New("the old process has ended before it handed over")
-	case err != nil:
-		return err
+	case err != nil: // the end of the channel, or a reset if there was something that it has not read
+		return fmt.Errorf("the old process has ended before it handed over: %w", err)
 	case word != serve:
 		return fmt.Errorf("the old process said %q, want %q", word, serve)
 	}

@@ -99,7 +99,7 @@ func (s *successor) handOver(ctx context.Context) error {
 
 // why makes an error of what s has said last, and how it has ended. err is that of the channel.
 func (s *successor) why(ctx context.Context, said string, err error) error {
-	reason := err.Error()
+	reason := "it has closed the channel: " + err.Error()
 	select {
 	case <-s.ended:
 		reason = "it ended with " + s.status

@@ -83,7 +83,7 @@ func (u *upgrader) upgrade() {
 
 	next, err := startSuccessor(u.path, u.args, u.socket)
 	if err != nil {
-		u.log.Error("upgrade failed, this process goes on serving", "path", u.path, "reason", err)
+		u.fail("path", u.path, "reason", err)
 		return
 	}
 	defer next.channel.Close()
@@ -95,7 +95,7 @@ func (u *upgrader) upgrade() {
 			u.log.Warn("upgrade given up", "new_pid", next.process.Pid, "reason", err)
 			return
 		}
-		u.log.Error("upgrade failed, this process goes on serving", "new_pid", next.process.Pid, "reason", err)
+		u.fail("new_pid", next.process.Pid, "reason", err)
 		return
 	}
 	if u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid)) {
@@ -106,6 +106,12 @@ func (u *upgrader) upgrade() {
 	u.log.Warn("upgrade done while stopping: the new process is asked to stop", "new_pid", next.process.Pid)
 	_ = next.process.Signal(syscall.SIGTERM)
 	<-next.ended
+}
+
+// fail says so when the next upgrade can begin: whoever reads it may try again at once.
+func (u *upgrader) fail(args ...any) {
+	u.allow()
+	u.log.Error("upgrade failed, this process goes on serving", args...)
 }
 
 // watch tells of a new process that does not live as long as the old one drains. It ends with one of them.
