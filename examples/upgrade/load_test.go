@@ -203,3 +203,21 @@ func TestBadPrograms(t *testing.T) {
 		})
 	}
 }
+
+// A program that was started with the socket must not leave it in blocking mode: the Accept that follows could not be held, and would take the
+// first connection that is meant for the next process.
+func TestUpgradeWithoutLoad(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	first := s.waitForGeneration(1)
+	s.installScript("#!/bin/sh\nexit 3\n")
+	s.signal(first, syscall.SIGHUP)
+	s.waitForLog("upgrade failed")
+	s.get("/") // Accept is called anew
+	s.installGood()
+	s.signal(first, syscall.SIGHUP)
+	second := s.waitForGeneration(2)
+	assert.Equal(t, 0, s.waitForExit(first), "exit status")
+	assert.Equal(t, fmt.Sprintf("version 1, process %d\n", second), s.get("/"))
+	s.stop()
+}
