@@ -329,6 +329,24 @@ func TestStopDuringAnUpgrade(t *testing.T) {
 	}
 }
 
+// Once the new process may accept, it cannot be killed without a loss any more: it is asked to stop, too.
+func TestStopInTheLastMomentOfAnUpgrade(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	first := s.waitForGeneration(1)
+	stopping := filepath.Join(s.dir, "stopping")
+	s.installScript("#!/bin/sh\ntrap 'echo asked to stop; exit 0' TERM\n" +
+		"echo healthy >&4; read serve <&4\n" +
+		"kill -TERM $PPID; until [ -e " + stopping + " ]; do sleep 0.01; done\n" +
+		"echo serving >&4; while :; do sleep 0.01; done\n")
+	s.signal(first, syscall.SIGHUP)
+	s.waitForLog(`msg="shutdown begins" .*received terminated`)
+	require.NoError(t, os.WriteFile(stopping, nil, 0o600))
+	assert.Equal(t, 0, s.waitForExit(first), "exit status")
+	assert.Contains(t, s.logged(), `msg="upgrade done while stopping: the new process is asked to stop"`)
+	s.waitForLog("(?m)^asked to stop$")
+}
+
 func TestBadStart(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
