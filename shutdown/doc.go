@@ -26,8 +26,9 @@
 //     and the managers' ShutdownStart hooks run.
 //  2. When these have returned, the service goes on accepting and serving for [Delay], because a load balancer that has not noticed yet still opens
 //     connections. From the request on, each HTTP response says "Connection: close" (HTTP/2: GOAWAY), so that clients leave
-//     one by one; on HTTP/2 each connection is told in a quiet moment of its own, see [GracefulShutdown.AddHTTPServer]. Idle connections that are left after it get [Linger] to make their last request: closing one in the moment its
-//     client uses it loses that request.
+//     one by one; on HTTP/2 each connection is told in a quiet moment of its own, see [GracefulShutdown.AddHTTPServer]. After it,
+//     a listening socket that another process has, too, is left to that ([GracefulShutdown.HoldListener]), and idle connections that
+//     are left get [Linger] to make their last request: closing one in the moment its client uses it loses that request.
 //  3. The phases run in ascending order, the callbacks of one phase at the same time. An error, a panic or a timeout
 //     never keeps a later phase from running. With [PhaseWork], [GracefulShutdown.Context] ends.
 //  4. The managers' ShutdownFinish hooks get the [Report], and Wait and Run return.

@@ -24,6 +24,7 @@ func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer) error {
 		return fmt.Errorf("shutdown: gRPC server %q is nil", name)
 	}
 	return gs.add(func() error {
+		gs.grpc = true
 		gs.tasks = append(gs.tasks, task{
 			name:  name,
 			phase: PhaseIngress,

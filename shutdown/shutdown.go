@@ -27,6 +27,8 @@ type GracefulShutdown struct {
 	endStart   func()    // ends the context of the running managers and the watch on Start's
 	tasks      []task
 	servers    []*httpServer
+	grpc       bool // there is a server whose connections are not known
+	held       []*heldListener
 	components []*component // not yet run, running, or failed
 	report     Report
 	err        error

@@ -48,7 +48,7 @@ func (gs *GracefulShutdown) stop(reason error) {
 
 	// 1. Everybody who wants to know is told. A hook that hangs leaves the servers their Delay and half of the rest.
 	run.stage(before, begin.Add((gs.grace-gs.delay)/2))
-	// 2. Balancers and clients leave while everything is still served.
+	// 2. Balancers and clients leave while everything is still served; what the next process can accept is left to it.
 	run.waitDelay()
 	run.waitLinger()
 	// 3. The phases.
@@ -131,17 +131,25 @@ func (r *stopRun) waitDelay() {
 
 func (r *stopRun) waitLinger() {
 	begin := time.Now()
-	timer := time.NewTimer(min(r.linger, r.graceEnd.Sub(begin)/2))
+	hold(r.held, min(holdWait, r.graceEnd.Sub(begin)/2))
+	timer := time.NewTimer(min(r.linger, time.Until(r.graceEnd)/2))
 	defer timer.Stop()
+	if len(r.held) > 0 && r.grpc {
+		<-timer.C // GracefulStop closes what was accepted a moment ago, and nobody knows whether there is any
+	} else {
+		r.waitForNoConnection(timer.C)
+	}
+	r.setReport(func(report *Report) { report.Linger = time.Since(begin) })
+}
+
+func (r *stopRun) waitForNoConnection(expired <-chan time.Time) {
 	for _, s := range r.servers {
 		select {
 		case <-s.none():
-			continue
-		case <-timer.C:
+		case <-expired:
+			return
 		}
-		break
 	}
-	r.setReport(func(report *Report) { report.Linger = time.Since(begin) })
 }
 
 // stage runs tasks at the same time and returns when each has returned or was given up, at end at the latest.

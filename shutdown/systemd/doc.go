@@ -3,8 +3,9 @@
 // no service manager is, each part does nothing.
 //
 //	sockets, err := systemd.Listeners()                  // first of all
-//	gs.AddManager(posixsignal.New(), systemd.New(systemd.Sockets(sockets...)))
-//	gs.Go("http", func(context.Context) error { return srv.Serve(sockets[0].Listener) })
+//	l, err := gs.HoldListener(sockets[0].Listener)       // a restart loses no request
+//	gs.AddManager(posixsignal.New(), systemd.New())
+//	gs.Go("http", func(context.Context) error { return srv.Serve(l) })
 //	gs.Go("ready", func(ctx context.Context) error {
 //		if err := waitUntilHealthy(ctx); err != nil {
 //			return err
@@ -21,8 +22,9 @@
 //	TimeoutStopSec=30s        # more than Grace+Tail; if it is less, New asks for more time while the stop takes place
 //	Restart=on-failure
 //
-// and, for a restart that refuses no connection and loses no request, a socket unit of the same name. Systemd holds the socket: what connects
-// while no process serves waits in the queue until the next one accepts it. See [Sockets].
+// and, for a restart that refuses no connection and loses no request, a socket unit of the same name. Systemd keeps the socket: what connects
+// while no process serves waits in the queue until the next one accepts it. See [shutdown.GracefulShutdown.HoldListener], and leave the
+// shutdown's Delay at 0.
 //
 //	[Socket]
 //	ListenStream=8080

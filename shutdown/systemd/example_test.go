@@ -36,8 +36,11 @@ func Example() {
 		srv := &http.Server{Handler: http.DefaultServeMux}
 
 		gs := shutdown.New(shutdown.Grace(25 * time.Second))
+		if l, err = gs.HoldListener(l); err != nil { // what connects while this process stops waits for the next one
+			return err
+		}
 		err = errors.Join(
-			gs.AddManager(posixsignal.New(), systemd.New(systemd.Sockets(sockets...))),
+			gs.AddManager(posixsignal.New(), systemd.New()),
 			gs.AddHTTPServer("api", srv),
 			gs.Go("http", func(context.Context) error { return srv.Serve(l) }),
 			gs.Go("ready", func(ctx context.Context) error {

@@ -18,7 +18,7 @@ type Socket struct {
 
 	// Listener accepts the connections of a stream socket: ListenStream=, ListenSequentialPacket=. Closing it closes the
 	// service's share only: systemd goes on listening, and what connects meanwhile waits for the next process to accept it. The
-	// file of a Unix socket is left where it is. See the option Sockets, too.
+	// file of a Unix socket is left where it is. To lose no request in a restart, give it to [shutdown.GracefulShutdown.HoldListener] first.
 	Listener net.Listener
 
 	// PacketConn is a datagram socket: ListenDatagram=.

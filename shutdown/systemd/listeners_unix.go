@@ -40,8 +40,5 @@ func takeSocket(fd int, name string, stream bool) (Socket, error) {
 		return Socket{Name: name, PacketConn: conn}, err
 	}
 	l, err := net.FileListener(f)
-	if err != nil {
-		return Socket{}, err
-	}
-	return Socket{Name: name, Listener: newHeldListener(l.(deadlineListener))}, nil //nolint:forcetypeassert // package net has no other
+	return Socket{Name: name, Listener: l}, err
 }

@@ -41,10 +41,12 @@ var children = map[string]func(){
 			_, _ = io.Copy(w, r.Body)
 		})}
 		gs := shutdown.New(shutdown.Grace(20*time.Second), shutdown.Linger(5*time.Second)) // ends when all that was accepted is answered
+		l, err := gs.HoldListener(sockets[0].Listener)
+		exitOn(err)
 		exitOn(errors.Join(
-			gs.AddManager(posixsignal.New(), systemd.New(systemd.Sockets(sockets...))),
+			gs.AddManager(posixsignal.New(), systemd.New()),
 			gs.AddHTTPServer("http", srv),
-			gs.Go("http", func(context.Context) error { return srv.Serve(sockets[0].Listener) }),
+			gs.Go("http", func(context.Context) error { return srv.Serve(l) }),
 			gs.Go("ready", func(context.Context) error { return systemd.Ready() }),
 		))
 		exitOn(gs.Run(context.Background()))

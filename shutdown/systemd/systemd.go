@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // asks for the shutdown: systemd does that by SIGTERM, see package posixsignal. It does not say that the service is ready, because only the
 // service knows; that is [Ready].
 //
-// Without NOTIFY_SOCKET it does nothing but what [Sockets] says. A NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID that makes no sense is an error of
+// Without NOTIFY_SOCKET it does nothing. A NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID that makes no sense is an error of
 // GracefulShutdown.Start. Later, a socket that is gone, or that nobody reads, holds nothing up: what systemd has not taken by the end of the
 // stop, STOPPING=1, is an error in the report.
 //
@@ -32,8 +31,7 @@ func New(opts ...Option) shutdown.Manager {
 }
 
 type manager struct {
-	check     func(context.Context) error
-	listeners []*heldListener
+	check func(context.Context) error
 
 	// Set by Start, which comes before the hooks.
 	address   string // empty without a service manager
@@ -86,14 +84,8 @@ const (
 	stoppingWait = 100 * time.Millisecond
 )
 
-// ShutdownStart holds the sockets, which has to be done when Linger begins, and says STOPPING=1. If that is not taken, it is
-// said again with each extension.
+// ShutdownStart says STOPPING=1. If that is not taken, it is said again with each extension.
 func (m *manager) ShutdownStart(ctx context.Context, reason error) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, l := range m.listeners {
-		wg.Go(func() { l.hold(ctx) })
-	}
 	if m.address == "" {
 		return nil
 	}
