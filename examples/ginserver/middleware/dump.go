@@ -39,15 +39,21 @@ func Dump(release bool, config DumpConfig, log *slog.Logger) (gin.HandlerFunc, e
 		answered := &dumpWriter{ResponseWriter: c.Writer, copy: beginning{max: config.MaxBody}}
 		c.Writer = answered
 		requestHeader := redact(c.Request.Header, secret) // now: a handler may change it
+		finished := false
 		defer func() {
 			c.Writer = answered.ResponseWriter
+			status := answered.Status()
+			if !finished { // a panic, which Recovery around this answers
+				status = http.StatusInternalServerError
+			}
 			log.LogAttrs(c.Request.Context(), slog.LevelInfo, "dump",
 				slog.Group("request", slog.String("method", c.Request.Method), slog.String("path", c.Request.URL.Path),
 					slog.Any("header", requestHeader), slog.String("body", sent.String())),
-				slog.Group("response", slog.Int("status", answered.Status()),
+				slog.Group("response", slog.Int("status", status),
 					slog.Any("header", redact(answered.Header(), secret)), slog.String("body", answered.copy.String())))
 		}()
 		c.Next()
+		finished = true
 	}, nil
 }
 

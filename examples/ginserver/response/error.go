@@ -23,13 +23,13 @@ import (
 // [errors.Is] compares the code alone, so that it finds ErrNoteNotFound in what Detail made of it, too.
 type Error struct {
 	// Code is what programs branch on. It is never given a second meaning, not even after the error is gone.
-	Code int
+	Code int `json:"code"`
 	// Status is the HTTP status, 400 to 599.
-	Status int
+	Status int `json:"status"`
 	// Message is for people. It must not hold anything internal.
-	Message string
+	Message string `json:"message"`
 	// Reference says where to read more, such as the URL of a page about this code. It may be empty.
-	Reference string
+	Reference string `json:"reference,omitempty"`
 }
 
 func (e Error) Error() string { return e.Message }

@@ -90,20 +90,22 @@ func (w *Writer) writeError(c *gin.Context, err error) {
 
 // public returns what the client may know of err.
 func (w *Writer) public(ctx context.Context, err error) Error {
-	if e, ok := of(err); ok {
-		registered, known := w.codes.byCode[e.Code]
-		if known {
-			registered.Message = e.Message
-			return registered
-		}
-		w.log.ErrorContext(ctx, "an error whose code is not registered: give it to response.NewCodes", "code", e.Code)
-		return ErrInternal
-	}
+	// First whose fault it was: a store that gave up because the client had gone is no failure of the store.
 	switch {
 	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
 		return ErrClientGone // nothing else ends a request's context that way
 	case errors.Is(err, context.DeadlineExceeded) && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ErrTimeout // the request's own; any other is a failure of ours
 	}
-	return ErrInternal
+	e, ok := of(err)
+	if !ok {
+		return ErrInternal
+	}
+	registered, known := w.codes.byCode[e.Code]
+	if !known {
+		w.log.ErrorContext(ctx, "an error whose code is not registered: give it to response.NewCodes", "code", e.Code)
+		return ErrInternal
+	}
+	registered.Message = e.Message
+	return registered
 }
