@@ -23,7 +23,7 @@ var defaultConfig []byte
 type config struct {
 	Mode string `yaml:"mode"`
 	Log  struct {
-		Level slog.Level `yaml:"level"`
+		Level string `yaml:"level"`
 	} `yaml:"log"`
 	Server struct {
 		Address        string        `yaml:"address"`
@@ -71,9 +71,23 @@ func loadConfig(opts options) (config, error) {
 	return cfg, cfg.validate()
 }
 
+// level returns the level of that name, and an error if it is none.
+func (c *config) level() (slog.Level, error) {
+	level, known := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}[c.Log.Level]
+	if !known {
+		return 0, fmt.Errorf("log.level is %q, must be debug, info, warn or error", c.Log.Level)
+	}
+	return level, nil
+}
+
 // validate looks at what no middleware looks at itself.
 func (c *config) validate() error {
 	s, stop := c.Server, c.Shutdown
+	if _, err := c.level(); err != nil {
+		return err
+	}
 	switch {
 	case c.Mode != modeRelease && c.Mode != modeDebug:
 		return fmt.Errorf("mode is %q, must be release or debug", c.Mode)
@@ -85,9 +99,9 @@ func (c *config) validate() error {
 		return fmt.Errorf("shutdown.grace is %v, must be positive", stop.Grace)
 	case stop.Delay < 0:
 		return fmt.Errorf("shutdown.delay is %v, must not be negative", stop.Delay)
-	case stop.Delay+s.RequestTimeout >= stop.Grace:
-		return fmt.Errorf("shutdown.grace is %v, must be more than shutdown.delay and server.requestTimeout together (%v), or requests get cut",
-			stop.Grace, stop.Delay+s.RequestTimeout)
+	case stop.Delay >= stop.Grace || s.RequestTimeout >= stop.Grace-stop.Delay:
+		return fmt.Errorf("shutdown.grace is %v, must be more than shutdown.delay (%v) and server.requestTimeout (%v) together, or requests get cut",
+			stop.Grace, stop.Delay, s.RequestTimeout)
 	}
 	return nil
 }
@@ -116,7 +130,7 @@ func decodeYAML(text []byte, cfg *config) error {
 }
 
 var (
-	unknownField = regexp.MustCompile(`field (.*) not found in type \S+$`)
+	unknownField = regexp.MustCompile(`field (.*) not found in type .*$`)
 	wrongType    = regexp.MustCompile(`cannot unmarshal !!(\S+)(?: (.*))? into (.*)$`)
 )
 

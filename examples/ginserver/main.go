@@ -50,7 +50,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	gin.SetMode(gin.ReleaseMode) // gin's own mode is about what it prints itself; we have a logger
-	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cfg.Log.Level})))
+	level, err := cfg.level()
+	if err != nil {
+		return err
+	}
+	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
 
 	gs := shutdown.New(shutdown.Grace(cfg.Shutdown.Grace), shutdown.Delay(cfg.Shutdown.Delay), shutdown.Logger(log))
 	service, err := newService(cfg, log, gs.Draining())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 
 	"github.com/gin-gonic/gin"
@@ -33,7 +34,7 @@ func newService(cfg config, log *slog.Logger, draining <-chan struct{}) (*servic
 	}
 	engine, err := middleware.NewEngine(write, cfg.Server.RequestTimeout, cfg.Server.TrustedProxies, reqid.Logger(log))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("server.%w", err)
 	}
 	api := &api{log: log, write: write, notes: new(noteStore), maxBody: cfg.Server.MaxBody}
 	checks, err := newChecks(api.notes, draining)

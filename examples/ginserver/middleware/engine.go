@@ -22,7 +22,7 @@ import (
 func NewEngine(w *response.Writer, timeout time.Duration, trustedProxies []string, opts ...reqid.Option) (*gin.Engine, error) {
 	engine := gin.New()
 	if err := engine.SetTrustedProxies(trustedProxies); err != nil {
-		return nil, fmt.Errorf("trusted proxies: %w", err)
+		return nil, fmt.Errorf("trustedProxies: %w, must be addresses, or ranges such as 10.0.0.0/8", err)
 	}
 	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // X-Real-IP, gin's second choice, is passed on by many proxies as it came
 	engine.RedirectTrailingSlash = false
