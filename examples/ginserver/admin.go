@@ -67,7 +67,7 @@ func listenLoopback(address string) (net.Listener, error) {
 		return nil, err
 	}
 	if !isLoopback(host) {
-		return nil, fmt.Errorf("%s can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:8081", address)
+		return nil, fmt.Errorf("%s can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:6060", address)
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

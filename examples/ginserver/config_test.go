@@ -55,9 +55,9 @@ func TestBadConfigs(t *testing.T) {
 		{"dump's body", "mode: debug\nserver: {middlewares: [dump]}\ndump: {maxBody: -1}", `middleware "dump": maxBody is -1, must not be negative`},
 		{"no address", "server: {address: localhost}", "server.address: listen tcp: address localhost: missing port in address"},
 		{"admin for everybody", "server: {adminAddress: ':0'}",
-			"server.adminAddress: :0 can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:8081"},
+			"server.adminAddress: :0 can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:6060"},
 		{"admin for a network", "server: {adminAddress: '[::]:0'}",
-			"server.adminAddress: [::]:0 can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:8081"},
+			"server.adminAddress: [::]:0 can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:6060"},
 		{"admin without a port", "server: {adminAddress: localhost}", "server.adminAddress: address localhost: missing port in address"},
 	}
 	for _, tt := range tests {
