@@ -19,7 +19,7 @@ import (
 type RateLimitConfig struct {
 	PerSecond  float64 `yaml:"perSecond"`  // in the long run
 	Burst      int     `yaml:"burst"`      // at once, after a pause
-	MaxClients int     `yaml:"maxClients"` // that are remembered at the same time, about 300 bytes each
+	MaxClients int     `yaml:"maxClients"` // that are remembered at the same time, about 350 bytes each
 }
 
 // A RateLimiter holds a token bucket for each client. It is safe for concurrent use and starts no goroutine.
