@@ -1,0 +1,115 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Clients that keep their connections alive go on with POSTs, which net/http never repeats by itself, until an answer tells them to leave.
+func TestSIGTERMUnderLoad(t *testing.T) {
+	s := start(t, "ratelimit: {perSecond: 1e6, burst: 1000000}")
+	require.Equal(t, 201, s.createNote("x").status)
+	var answered, leaving atomic.Int64
+	var clients sync.WaitGroup
+	for range 20 {
+		clients.Go(func() {
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			for {
+				resp, err := (&http.Client{Transport: transport}).Post(s.url+"/v1/notes/1/export", "", nil)
+				if !assert.NoError(t, err, "a request was lost") {
+					return
+				}
+				_, err = io.Copy(io.Discard, resp.Body)
+				assert.NoError(t, err)
+				resp.Body.Close()
+				assert.Equal(t, http.StatusAccepted, resp.StatusCode)
+				answered.Add(1)
+				if resp.Close { // a balancer sends the next one elsewhere
+					leaving.Add(1)
+					return
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return answered.Load() > 200 }, 20*time.Second, time.Millisecond)
+	s.signal(syscall.SIGTERM)
+	clients.Wait()
+	assert.Equal(t, int64(20), leaving.Load(), "clients were not told to leave")
+	assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
+	assert.Regexp(t, `(?s)ingress +api .* ok\n.*work +background .* ok\n.*store +notes .* ok\n.*flush +admin .* ok\n`, s.stdout.String())
+}
+
+// A stop can be watched: the admin listener goes on while a request is in flight and the public one is closed.
+func TestTheStopCanBeWatched(t *testing.T) {
+	s := start(t, "log: {level: info}")
+	body, rest := io.Pipe()
+	answers := make(chan *http.Response, 1)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/notes", body)
+	require.NoError(t, err)
+	req.SetBasicAuth("alice", "demo")
+	req.Header.Set("Content-Type", "application/json")
+	go func() {
+		resp, err := http.DefaultClient.Do(req)
+		assert.NoError(t, err)
+		answers <- resp
+	}()
+	_, err = io.WriteString(rest, `{"text":`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		resp, err := http.Get(s.admin + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(text), "\nhttp_requests_in_flight 1\n")
+	}, 20*time.Second, 5*time.Millisecond)
+
+	s.signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool { // the listener is closed
+		conn, err := net.Dial("tcp", s.url[len("http://"):])
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	}, 20*time.Second, 5*time.Millisecond)
+	got := s.getAdmin("/metrics").body
+	assert.Contains(t, got, "\nhttp_requests_in_flight 1\n")
+	assert.Contains(t, got, "\nshutdown_draining 1\n")
+	assert.Equal(t, 503, s.getAdmin("/readyz").status)
+	assert.Equal(t, 200, s.getAdmin("/livez").status, "a failing liveness probe would end the drain")
+
+	_, err = io.WriteString(rest, `"late"}`)
+	require.NoError(t, err)
+	require.NoError(t, rest.Close())
+	resp := <-answers
+	require.NotNil(t, resp)
+	defer resp.Body.Close()
+	assert.Equal(t, 201, resp.StatusCode)
+	assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
+}
+
+func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
+	s := start(t, "shutdown: {delay: 10s}\nlog: {level: info}")
+	s.signal(syscall.SIGTERM)
+	s.waitLogged("shutdown begins")
+	assert.Equal(t, 503, s.get("/readyz").status)
+	assert.Equal(t, 200, s.get("/v1/notes").status, "the server serves as before")
+	s.signal(syscall.SIGTERM)
+	assert.Equal(t, 1, s.wait(), "exit status")
+	assert.NotContains(t, s.logged(), "shutdown complete")
+}

@@ -1,0 +1,107 @@
+// Command ginserver is a complete HTTP service on gin: its middlewares are chosen by name in a config file, all its answers have one shape,
+// its metrics and profiles are on a listener that only this machine reaches, and it stops without dropping a request.
+//
+//	go run -C examples ./ginserver
+//
+// Copy this directory to begin a service of your own.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gracekit/gracekit/reqid"
+	"github.com/gracekit/gracekit/shutdown"
+	"github.com/gracekit/gracekit/shutdown/posixsignal"
+)
+
+func main() {
+	err := run(os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp): // the flag package has printed it
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "ginserver:", oneLine(err))
+		os.Exit(1)
+	}
+}
+
+// run is main with an error: its defers run whatever happens.
+func run(args []string, stdout, stderr io.Writer) error {
+	opts, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	if opts.printConfig {
+		_, err = stdout.Write(defaultConfig)
+		return err
+	}
+	cfg, err := loadConfig(opts)
+	if err != nil {
+		return err
+	}
+	gin.SetMode(gin.ReleaseMode) // gin's own mode is about what it prints itself; we have a logger
+	level, err := cfg.level()
+	if err != nil {
+		return err
+	}
+	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
+
+	gs := shutdown.New(shutdown.Grace(cfg.Shutdown.Grace), shutdown.Delay(cfg.Shutdown.Delay), shutdown.Logger(log))
+	service, err := newService(cfg, log, gs.Draining())
+	if err != nil {
+		return err
+	}
+
+	// Listening comes before anything runs: if a port is in use there is nothing to undo.
+	public, err := net.Listen("tcp", cfg.Server.Address)
+	if err != nil {
+		return fmt.Errorf("server.address: %w", err)
+	}
+	private, err := listenLoopback(cfg.Server.AdminAddress)
+	if err != nil {
+		return errors.Join(fmt.Errorf("server.adminAddress: %w", err), public.Close())
+	}
+
+	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	srv := &http.Server{
+		Handler:           service.engine,
+		ReadHeaderTimeout: 5 * time.Second,
+		// The end of a context ends neither the reading of a body nor the writing of an answer. Not the same time: net/http cancels
+		// the context when ReadTimeout is over, and a request that took too long would count as a client that has gone.
+		ReadTimeout:  cfg.Server.RequestTimeout + 5*time.Second,
+		WriteTimeout: cfg.Server.RequestTimeout + 5*time.Second,
+		IdleTimeout:  time.Minute,
+		ErrorLog:     errorLog,
+	}
+	admin := newAdmin(service.adminHandler(), private, errorLog)
+	err = errors.Join(
+		gs.AddManager(posixsignal.New()),
+		gs.AddHTTPServer("api", srv),
+		gs.AddCallback(
+			shutdown.Callback{Name: "background", Phase: shutdown.PhaseWork, Func: service.api.background.Wait},
+			shutdown.Closer("notes", service.api.notes),
+			// Last of all, so that somebody can watch the stop; hence not AddHTTPServer, which is for what stops first.
+			shutdown.Callback{Name: "admin", Phase: shutdown.PhaseFlush, Func: admin.stop},
+		),
+		gs.Go("serve", func(context.Context) error { return srv.Serve(public) }),
+		gs.Go("checks", service.checks.Run),
+		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, public, private) }),
+	)
+	if err != nil {
+		return errors.Join(err, public.Close(), private.Close())
+	}
+	admin.start(gs.Shutdown)
+	err = gs.Run(context.Background())
+	fmt.Fprint(stdout, gs.Report())
+	return errors.Join(err, admin.err())
+}
