@@ -62,7 +62,7 @@ func (b *buffer) String() string {
 }
 
 // serve runs s behind all interceptors and returns a client with the interceptors of clients.
-func serve(t *testing.T, s *service, longest time.Duration) (grpc_testing.TestServiceClient, *grpc.ClientConn, *buffer) {
+func serve(t *testing.T, s *service, longest time.Duration, opts ...grpc.DialOption) (grpc_testing.TestServiceClient, *grpc.ClientConn, *buffer) {
 	t.Helper()
 	logged := new(buffer)
 	log := slog.New(reqid.LogHandler(slog.NewTextHandler(logged, nil)))
@@ -75,32 +75,33 @@ func serve(t *testing.T, s *service, longest time.Duration) (grpc_testing.TestSe
 	t.Cleanup(server.Stop)
 
 	conn, err := grpc.NewClient("passthrough:///"+listener.Addr().String(),
-		append(interceptor.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+		append(append(interceptor.DialOptions(), opts...), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return grpc_testing.NewTestServiceClient(conn), conn, logged
 }
 
-// Each test of the request ID is made with both kinds of calls, which return the header of the answer.
-var kinds = map[string]func(context.Context, grpc_testing.TestServiceClient) (metadata.MD, error){
-	"unary": func(ctx context.Context, client grpc_testing.TestServiceClient) (header metadata.MD, err error) {
-		_, err = client.EmptyCall(ctx, &grpc_testing.Empty{}, grpc.Header(&header))
-		return header, err
+// What an answer has beside its messages.
+type answer struct{ header, trailer metadata.MD }
+
+// Each test of the request ID is made with both kinds of calls.
+var kinds = map[string]func(context.Context, grpc_testing.TestServiceClient) (answer, error){
+	"unary": func(ctx context.Context, client grpc_testing.TestServiceClient) (a answer, err error) {
+		_, err = client.EmptyCall(ctx, &grpc_testing.Empty{}, grpc.Header(&a.header), grpc.Trailer(&a.trailer))
+		return a, err
 	},
-	"stream": func(ctx context.Context, client grpc_testing.TestServiceClient) (metadata.MD, error) {
-		stream, err := client.FullDuplexCall(ctx)
+	"stream": func(ctx context.Context, client grpc_testing.TestServiceClient) (a answer, err error) {
+		stream, err := client.FullDuplexCall(ctx, grpc.Header(&a.header), grpc.Trailer(&a.trailer))
 		if err != nil {
-			return nil, err
+			return a, err
 		}
-		_, err = stream.Recv()
+		for err == nil {
+			_, err = stream.Recv()
+		}
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
-		header, headerErr := stream.Header()
-		if headerErr != nil {
-			return header, headerErr
-		}
-		return header, err
+		return a, err
 	},
 }
 
@@ -134,9 +135,10 @@ func TestInboundID(t *testing.T) {
 					inHandler = reqid.FromContext(ctx)
 					return nil
 				}), 0)
-				header, err := call(metadata.AppendToOutgoingContext(t.Context(), tt.sent...), client)
+				answer, err := call(metadata.AppendToOutgoingContext(t.Context(), tt.sent...), client)
 				require.NoError(t, err)
-				assert.Equal(t, []string{inHandler}, header.Get(interceptor.Header), "answered")
+				assert.Equal(t, []string{inHandler}, answer.header.Get(interceptor.Header), "answered")
+				assert.Equal(t, inHandler, interceptor.ResponseID(answer.header, answer.trailer))
 				if tt.adopted != "" {
 					assert.Equal(t, tt.adopted, inHandler)
 				} else {
@@ -171,14 +173,67 @@ func TestIDIsAnsweredWithAnError(t *testing.T) {
 		for kind, call := range kinds {
 			t.Run(tt.name+", "+kind, func(t *testing.T) {
 				client, _, logged := serve(t, both(tt.fails), 0)
-				header, err := call(metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc"), client)
+				answer, err := call(metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc"), client)
 				assert.Equal(t, tt.code, status.Code(err))
 				assert.NotContains(t, err.Error(), "secret", "a panic may hold anything")
-				assert.Equal(t, []string{"abc"}, header.Get(interceptor.Header))
+				assert.Empty(t, answer.header, "a header would keep a retryPolicy from trying again")
+				assert.Equal(t, []string{"abc"}, answer.trailer.Get(interceptor.Header))
+				assert.Equal(t, "abc", interceptor.ResponseID(answer.header, answer.trailer))
 				logs(t, logged, tt.log)
 			})
 		}
 	}
+}
+
+// The interceptors must not take away what a client's retryPolicy does.
+func TestRetryPolicyWorks(t *testing.T) {
+	for kind, call := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			attempts := 0
+			client, _, _ := serve(t, both(func(context.Context) error {
+				if attempts++; attempts < 3 {
+					return status.Error(codes.Unavailable, "not yet")
+				}
+				return nil
+			}), 0, grpc.WithDefaultServiceConfig(`{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3,
+				"initialBackoff": "0.001s", "maxBackoff": "0.001s", "backoffMultiplier": 1, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`))
+			answer, err := call(metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc"), client)
+			assert.NoError(t, err)
+			assert.Equal(t, 3, attempts)
+			assert.Equal(t, []string{"abc"}, answer.header.Get(interceptor.Header))
+		})
+	}
+}
+
+func TestStreamThatFailsInTheMiddle(t *testing.T) {
+	sends := map[string]func(grpc.ServerStream) error{
+		"message": func(s grpc.ServerStream) error { return s.SendMsg(&grpc_testing.StreamingOutputCallResponse{}) },
+		"header":  func(s grpc.ServerStream) error { return s.SendHeader(metadata.Pairs("own", "x")) },
+	}
+	for what, send := range sends {
+		t.Run("after a "+what, func(t *testing.T) {
+			client, _, _ := serve(t, &service{stream: func(s grpc.ServerStream) error {
+				return errors.Join(s.SetHeader(metadata.Pairs("early", "x")), send(s), status.Error(codes.Aborted, "half-way"))
+			}}, 0)
+			answer, err := kinds["stream"](metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc"), client)
+			assert.ErrorContains(t, err, "half-way")
+			assert.Equal(t, []string{"abc"}, answer.header.Get(interceptor.Header))
+			assert.Equal(t, []string{"x"}, answer.header.Get("early"))
+			assert.Empty(t, answer.trailer.Get(interceptor.Header), "once is enough")
+		})
+	}
+}
+
+func TestUnaryHandlerThatSendsItsHeader(t *testing.T) {
+	client, _, _ := serve(t, both(func(ctx context.Context) error { return grpc.SendHeader(ctx, metadata.Pairs("own", "x")) }), 0)
+	answer, err := kinds["unary"](metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "abc"), client)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"x"}, answer.header.Get("own"))
+	assert.Equal(t, "abc", interceptor.ResponseID(answer.header, answer.trailer))
+}
+
+func TestResponseIDOfAServerThatSendsNone(t *testing.T) {
+	assert.Empty(t, interceptor.ResponseID(nil, metadata.Pairs("other", "x")))
 }
 
 // The ID and the trace come in at one server, which calls another one with the context of its handler.

@@ -2,8 +2,8 @@ package interceptor
 
 import (
 	"context"
+	"sync"
 
-	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -21,25 +21,55 @@ const (
 )
 
 // RequestIDUnaryServer gives each call a request ID: the one valid ID that came with it or, if there was none, or several, or one
-// that is not valid, a fresh one. It is in the context of the handler ([reqid.FromContext]) and in the header metadata of the answer,
-// also if the call fails.
+// that is not valid, a fresh one. It is in the context of the handler ([reqid.FromContext]) and in the header metadata of the answer.
+//
+// A call that fails before anything was sent has it in the trailer: see [ResponseID], which finds it in both. In the header it would
+// keep clients from trying again, because a call whose header has come counts as begun (gRFC A6, "Committed"), and a retryPolicy
+// does nothing for it.
 //
 // Calls of methods that the server does not have never come to an interceptor.
 func RequestIDUnaryServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	ctx = extract(ctx)
-	if err := grpc.SetHeader(ctx, answer(ctx)); err != nil {
-		return nil, err
+	resp, err := handler(ctx, req)
+	if err != nil || grpc.SetHeader(ctx, answer(ctx)) != nil { // or the handler has sent the header itself
+		_ = grpc.SetTrailer(ctx, answer(ctx)) // fails only outside of a call
 	}
-	return handler(ctx, req)
+	return resp, err
 }
 
 // RequestIDStreamServer is [RequestIDUnaryServer] for streams.
 func RequestIDStreamServer(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	ctx := extract(stream.Context())
-	if err := stream.SetHeader(answer(ctx)); err != nil {
-		return err
+	s := &answeringStream{ServerStream: stream, ctx: extract(stream.Context())}
+	err := handler(srv, s)
+	if err != nil {
+		s.answer.Do(func() { stream.SetTrailer(answer(s.ctx)) })
+	} else {
+		s.setHeader()
 	}
-	return handler(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
+	return err
+}
+
+// An answeringStream adds the request ID to the header when that is about to be sent.
+type answeringStream struct {
+	grpc.ServerStream
+	ctx    context.Context
+	answer sync.Once
+}
+
+func (s *answeringStream) Context() context.Context { return s.ctx }
+
+func (s *answeringStream) SendHeader(md metadata.MD) error {
+	s.setHeader()
+	return s.ServerStream.SendHeader(md)
+}
+
+func (s *answeringStream) SendMsg(m any) error {
+	s.setHeader()
+	return s.ServerStream.SendMsg(m)
+}
+
+func (s *answeringStream) setHeader() {
+	s.answer.Do(func() { _ = s.SetHeader(answer(s.ctx)) }) // fails only if the call is over
 }
 
 func extract(ctx context.Context) context.Context {
@@ -51,6 +81,20 @@ func extract(ctx context.Context) context.Context {
 
 func answer(ctx context.Context) metadata.MD {
 	return metadata.Pairs(Header, reqid.FromContext(ctx))
+}
+
+// ResponseID returns the request ID of an answer, or "" if the server sent none:
+//
+//	var header, trailer metadata.MD
+//	resp, err := client.Visit(ctx, req, grpc.Header(&header), grpc.Trailer(&trailer))
+//	log.Info("answered", "requestID", interceptor.ResponseID(header, trailer))
+func ResponseID(header, trailer metadata.MD) string {
+	for _, md := range []metadata.MD{header, trailer} {
+		if values := md.Get(Header); len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 // RequestIDUnaryClient sends the request ID of the context, and the trace context that belongs to it, with each call. What the outgoing
