@@ -4,3 +4,9 @@
 package demo
 
 //go:generate sh -c "protoc --plugin=protoc-gen-go=$(go tool -n protoc-gen-go) --plugin=protoc-gen-go-grpc=$(go tool -n protoc-gen-go-grpc) --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative demo.proto"
+
+// What the google.rpc.ErrorInfo of a stream that had to end says: its reason, and the key of the position in its metadata.
+const (
+	ReasonStopping = "SERVER_STOPPING"
+	ResumeAfter    = "resume_after"
+)
