@@ -84,7 +84,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if cfg.next != "" {
 		conn, err := client.Dial([]string{cfg.next})
 		if err != nil {
-			return err
+			return fmt.Errorf("-next: %w", err)
 		}
 		service.next = demo.NewDemoClient(conn)
 		if err := gs.AddCallback(shutdown.Closer("next", conn)); err != nil {
