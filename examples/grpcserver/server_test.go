@@ -182,7 +182,7 @@ func TestMaxConnectionAge(t *testing.T) {
 	resumed := 0
 	err := client.Counter{Client: demoClient, Pause: time.Millisecond,
 		Each: func(*demo.CountResponse) {},
-		Resumed: func(after int64, err error) {
+		Resumed: func(_ int64, err error) {
 			assert.Equal(t, codes.Unavailable, status.Code(err))
 			if resumed++; resumed == 2 {
 				stop()
