@@ -202,28 +202,47 @@ func TestMaxConnectionAge(t *testing.T) {
 }
 
 // What grpc's own client cannot be made to do: ping several times in a moment.
-func TestTooManyPings(t *testing.T) {
+func TestPings(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	conn, err := net.Dial("tcp", s.addr)
-	require.NoError(t, err)
-	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(50*time.Second)))
-	_, err = conn.Write([]byte(http2.ClientPreface))
-	require.NoError(t, err)
-	framer := http2.NewFramer(conn, conn)
-	require.NoError(t, framer.WriteSettings())
-	for range 5 {
-		require.NoError(t, framer.WritePing(false, [8]byte{}))
+	const pings = 5
+	tests := []struct {
+		name string
+		args []string
+		acks int // -1: sent away
+	}{
+		{"too many", nil, -1},
+		{"allowed, without a call", []string{"-min-ping", "1ns"}, pings},
 	}
-	for {
-		frame, err := framer.ReadFrame()
-		require.NoError(t, err)
-		if goAway, ok := frame.(*http2.GoAwayFrame); ok {
-			assert.Equal(t, http2.ErrCodeEnhanceYourCalm, goAway.ErrCode)
-			assert.Equal(t, "too_many_pings", string(goAway.DebugData()))
-			return
-		}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, tt.args...)
+			conn, err := net.Dial("tcp", s.addr)
+			require.NoError(t, err)
+			defer conn.Close()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(50*time.Second)))
+			_, err = conn.Write([]byte(http2.ClientPreface))
+			require.NoError(t, err)
+			framer := http2.NewFramer(conn, conn)
+			require.NoError(t, framer.WriteSettings())
+			for range pings {
+				require.NoError(t, framer.WritePing(false, [8]byte{1}))
+			}
+			for acks := 0; acks != tt.acks; {
+				frame, err := framer.ReadFrame()
+				require.NoError(t, err)
+				switch frame := frame.(type) {
+				case *http2.PingFrame:
+					if frame.IsAck() {
+						acks++
+					}
+				case *http2.GoAwayFrame:
+					assert.Equal(t, http2.ErrCodeEnhanceYourCalm, frame.ErrCode)
+					assert.Equal(t, "too_many_pings", string(frame.DebugData()))
+					require.Negative(t, tt.acks, "sent away")
+					return
+				}
+			}
+		})
 	}
 }
 

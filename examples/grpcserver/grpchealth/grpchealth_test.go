@@ -89,7 +89,9 @@ func check(t *testing.T, conn *grpc.ClientConn, service string) grpc_health_v1.H
 
 func watch(t *testing.T, conn *grpc.ClientConn, service string) func() (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
 	t.Helper()
-	stream, err := grpc_health_v1.NewHealthClient(conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: service})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // only a hang reaches it
+	t.Cleanup(cancel)
+	stream, err := grpc_health_v1.NewHealthClient(conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: service})
 	require.NoError(t, err)
 	return func() (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
 		resp, err := stream.Recv()
@@ -169,11 +171,6 @@ func TestWatch(t *testing.T) {
 
 // An OnChange function that hangs keeps all events back; yet the last thing that a client hears is that the server does not serve.
 func TestWatchEndsWithTheLastState(t *testing.T) {
-	registry := newRegistry(t)
-	goOn := make(chan struct{})
-	registry.OnChange(func(health.Event) { <-goOn })
-	defer close(goOn)
-	conn, endStreams := serve(t, registry, grpchealth.Service{Name: "livez", Kind: health.Live})
 	tests := []struct {
 		service string
 		want    []grpc_health_v1.HealthCheckResponse_ServingStatus
@@ -182,35 +179,37 @@ func TestWatchEndsWithTheLastState(t *testing.T) {
 		{"livez", []grpc_health_v1.HealthCheckResponse_ServingStatus{serving}},
 		{"nothing", []grpc_health_v1.HealthCheckResponse_ServingStatus{unknown}},
 	}
-	nexts := make(map[string]func() (grpc_health_v1.HealthCheckResponse_ServingStatus, error))
-	got := make(map[string][]grpc_health_v1.HealthCheckResponse_ServingStatus)
 	for _, tt := range tests {
-		nexts[tt.service] = watch(t, conn, tt.service)
-		first, err := nexts[tt.service]()
-		require.NoError(t, err)
-		got[tt.service] = append(got[tt.service], first)
-	}
-	registry.Drain()
-	endStreams()
-	for _, tt := range tests {
-		var err error
-		for err == nil {
-			var state grpc_health_v1.HealthCheckResponse_ServingStatus
-			if state, err = nexts[tt.service](); err == nil {
-				got[tt.service] = append(got[tt.service], state)
+		t.Run(tt.service, func(t *testing.T) { // each with a server of its own, where nobody else causes an update
+			registry := newRegistry(t)
+			goOn := make(chan struct{})
+			registry.OnChange(func(health.Event) { <-goOn })
+			defer close(goOn)
+			conn, endStreams := serve(t, registry, grpchealth.Service{Name: "livez", Kind: health.Live})
+			next := watch(t, conn, tt.service)
+			state, err := next()
+			require.NoError(t, err)
+			got := []grpc_health_v1.HealthCheckResponse_ServingStatus{state}
+			registry.Drain()
+			endStreams()
+			for {
+				if state, err = next(); err != nil {
+					break
+				}
+				got = append(got, state)
 			}
-		}
-		assert.Equal(t, tt.want, got[tt.service], "service %q", tt.service)
-		assert.Equal(t, codes.Unavailable, status.Code(err), "service %q", tt.service)
-		assert.ErrorContains(t, err, "the server stops")
-	}
+			assert.Equal(t, tt.want, got)
+			assert.Equal(t, codes.Unavailable, status.Code(err))
+			assert.ErrorContains(t, err, "the server stops")
 
-	late := watch(t, conn, "")
-	state, err := late()
-	require.NoError(t, err)
-	assert.Equal(t, notServing, state)
-	_, err = late()
-	assert.Equal(t, codes.Unavailable, status.Code(err), "a Watch that begins afterwards ends, too")
+			next = watch(t, conn, tt.service)
+			last, err := next()
+			require.NoError(t, err)
+			assert.Equal(t, got[len(got)-1], last)
+			_, err = next()
+			assert.Equal(t, codes.Unavailable, status.Code(err), "a Watch that begins afterwards ends, too")
+		})
+	}
 }
 
 func TestWatchEndsWithItsClient(t *testing.T) {
