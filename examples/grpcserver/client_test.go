@@ -1,0 +1,96 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestClientCommand(t *testing.T) {
+	t.Parallel()
+	b := start(t, "-name", "b")
+	a := start(t, "-name", "a", "-next", b.addr)
+	both := a.addr + "," + b.addr
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"visit", []string{"visit", "-addr", a.addr, "-request-id", "abc"},
+			`^request ID of the answer: abc\nhop 1: server a, request ID abc\nhop 2: server b, request ID abc\n$`},
+		{"visit, an ID that is not valid", []string{"visit", "-addr", b.addr, "-request-id", "a b"},
+			`^request ID of the answer: [0-9a-f]{32}\nhop 1: server b, request ID [0-9a-f]{32}\n$`},
+		{"many visits", []string{"visit", "-addr", both, "-n", "100", "-no-retry"}, `^100 calls, 0 failed; answered: (\d+ by a, )?\d+ by b\n$`},
+		{"count", []string{"count", "-addr", b.addr, "-up-to", "5", "-pause", "1ms"},
+			`^1 from b\n5 numbers, each once and in order; 0 times gone on elsewhere\n$`},
+		{"sum", []string{"sum", "-addr", both, "-up-to", "5", "-pause", "1ms"}, `^1 to 5 make 15; 0 times gone on elsewhere\n$`},
+		{"sum of nothing", []string{"sum", "-addr", both, "-up-to", "0"}, `^1 to 0 make 0; 0 times gone on elsewhere\n$`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			stdout, stderr, status := output(t, append([]string{"client"}, tt.args...)...)
+			assert.Equal(t, 0, status, "exit status; %s", stderr)
+			assert.Regexp(t, tt.want, stdout)
+		})
+	}
+}
+
+// Ctrl-C ends what has no end, and says so.
+func TestClientIsInterrupted(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-name", "a")
+	for _, tt := range []struct {
+		name  string
+		args  []string
+		first string
+	}{
+		{"count", []string{"client", "count", "-addr", s.addr, "-pause", "1ms"}, "1 from a\n"},
+		{"watch", []string{"client", "watch", "-addr", s.addr}, "SERVING\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := command(t, tt.args...)
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			stderr, err := cmd.StderrPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			line, err := bufio.NewReader(stdout).ReadString('\n')
+			require.NoError(t, err)
+			assert.Equal(t, tt.first, line)
+			require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+			said, err := bufio.NewReader(stderr).ReadString('\n')
+			require.NoError(t, err)
+			assert.Equal(t, "grpcserver: signals: received interrupt\n", said)
+			assert.Equal(t, 1, exitStatus(t, cmd.Wait()), "exit status")
+		})
+	}
+}
+
+// The two programs together, as in the README.
+func TestClientGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
+	a, b := start(t, "-name", "a"), start(t, "-name", "b")
+	cmd := command(t, "client", "count", "-addr", a.addr+","+b.addr, "-up-to", "500", "-pause", "2ms")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	require.True(t, lines.Scan())
+	servers := map[string]*process{"1 from a": a, "1 from b": b}
+	first := servers[lines.Text()]
+	require.NotNil(t, first, lines.Text())
+	first.signal(syscall.SIGTERM)
+	assert.Equal(t, 0, first.wait(), "exit status")
+	var rest string
+	for lines.Scan() {
+		rest += lines.Text() + "\n"
+	}
+	assert.Equal(t, 0, exitStatus(t, cmd.Wait()), "exit status")
+	assert.Regexp(t, `^(\d+ was the last: rpc error: code = Unavailable desc = the server stops after message \d+: go on elsewhere\n)+`+
+		`\d+ from [ab]\n500 numbers, each once and in order; \d+ times gone on elsewhere\n$`, rest)
+}
