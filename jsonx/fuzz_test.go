@@ -142,6 +142,10 @@ func FuzzMarshal(f *testing.F) {
 	f.Add("", "\x00\x7f\ufffd", 1e21, float32(1e-45), int64(0), []byte(`1,"x":2`), true)
 	f.Fuzz(func(t *testing.T, s, key string, f64 float64, f32 float32, n int64, raw []byte, escape bool) {
 		m := map[string]any{key: s, s: []any{f64, f32, n, raw, escape, nil}, "k": map[int64]string{n: key}}
+		textKeys := map[saysText]int{saysText(s): 1, saysText(key): 2}
+		if string([]rune(s)) == string([]rune(key)) { // both are written with U+FFFD for what is not UTF-8; then v2 leaves their order open
+			delete(textKeys, saysText(key))
+		}
 		for _, v := range []any{
 			s, f64, f32, n, raw, m,
 			map[Text]float32{Text(s): f32, Text(key): 1},
@@ -153,7 +157,7 @@ func FuzzMarshal(f *testing.F) {
 			map[string]jsonx.Number{key: jsonx.Number(raw)},
 			quoted{String: s, Float: f64, Number: "1"},
 			holder[saysText]{saysText(s)},
-			map[saysText]int{saysText(s): 1, saysText(key): 2},
+			textKeys,
 		} {
 			var got, want bytes.Buffer
 			gotEnc, wantEnc := jsonx.NewEncoder(&got), json.NewEncoder(&want)

@@ -1,0 +1,155 @@
+// Command release checks what users would download: it builds the module's zip file as the Go proxy does, serves it from a directory, and
+// in an empty module gets each package alone, builds a program that imports it, and looks at what that depends on.
+//
+//	go run -C .ci/check ./release
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/module"
+)
+
+const (
+	root       = "../.."
+	modulePath = "github.com/gracekit/gracekit"
+	version    = "v0.1.0" // of nothing that exists; it is only served here
+)
+
+// What a package may depend on beside the standard library, its own parent and itself; under a build tag if the name has one.
+// The layout test of the examples has the same rule for the source; this is about what arrives at a user.
+var allowed = map[string][]string{
+	"concurrent":     {"golang.org/x/sync/"},
+	"health":         {"golang.org/x/sync/"},
+	"jsonx jsoniter": {"github.com/json-iterator/go", "github.com/modern-go/concurrent", "github.com/modern-go/reflect2"},
+}
+
+func main() {
+	log.SetFlags(0)
+	if err := run(); err != nil {
+		log.Fatal("release: ", err)
+	}
+}
+
+func run() (err error) {
+	dir, err := os.MkdirTemp("", "gracekit-release-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	if err := writeProxy(filepath.Join(dir, "proxy"), module.Version{Path: modulePath, Version: version}); err != nil {
+		return err
+	}
+	env, err := environment(dir)
+	if err != nil {
+		return err
+	}
+	packages, err := output(root, env, "go", "list", "./...")
+	if err != nil {
+		return err
+	}
+	for _, importPath := range strings.Fields(packages) {
+		if err := try(filepath.Join(dir, "program"), env, importPath, ""); err != nil {
+			return err
+		}
+	}
+	return try(filepath.Join(dir, "program"), env, modulePath+"/jsonx", "jsoniter")
+}
+
+// environment makes the go command take our module from dir, the others from where it has them already or else from the usual proxy,
+// and keep nothing of it.
+func environment(dir string) ([]string, error) {
+	cache, err := output(root, os.Environ(), "go", "env", "GOMODCACHE")
+	if err != nil {
+		return nil, err
+	}
+	usual, err := output(root, os.Environ(), "go", "env", "GOPROXY")
+	if err != nil {
+		return nil, err
+	}
+	return append(os.Environ(),
+		"GOWORK=off",
+		"GOFLAGS=-mod=mod -modcacherw",
+		"GOMODCACHE="+filepath.Join(dir, "modules"),
+		fmt.Sprintf("GOPROXY=file://%s,file://%s/cache/download,%s", filepath.Join(dir, "proxy"), cache, usual),
+		"GONOSUMDB="+modulePath, // the checksum database knows only what is released
+		"GOPRIVATE=", "GONOPROXY=none",
+	), nil
+}
+
+// try gets one package into an empty module.
+func try(dir string, env []string, importPath, tag string) (err error) {
+	name := strings.TrimSpace(strings.TrimPrefix(importPath, modulePath+"/") + " " + tag)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+	}()
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	program := fmt.Sprintf("package main\n\nimport _ %q\n\nfunc main() {}\n", importPath)
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"mod", "init", "example.com/program"},
+		{"get", importPath + "@" + version},
+		{"build", "-tags=" + tag, "-o", filepath.Join(dir, "program"), "."},
+	} {
+		if _, err := output(dir, env, "go", args...); err != nil {
+			return err
+		}
+	}
+	deps, err := output(dir, env, "go", "list", "-tags="+tag, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", importPath)
+	if err != nil {
+		return err
+	}
+	return checkDependencies(name, importPath, strings.Fields(deps))
+}
+
+func checkDependencies(name, importPath string, deps []string) error {
+	var others []string
+	for _, dep := range deps {
+		if dep == importPath {
+			continue
+		}
+		others = append(others, dep)
+		if dep == path.Dir(importPath) {
+			continue
+		}
+		if !slices.ContainsFunc(allowed[name], func(prefix string) bool { return dep == prefix || strings.HasPrefix(dep, prefix) }) {
+			return fmt.Errorf("it depends on %s", dep)
+		}
+	}
+	if len(others) == 0 {
+		others = []string{"the standard library alone"}
+	}
+	fmt.Printf("%-22s builds; depends on %s\n", name, strings.Join(others, ", "))
+	return nil
+}
+
+// output is that of a command; what it says when it fails is in the error.
+func output(dir string, env []string, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, env
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}

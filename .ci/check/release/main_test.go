@@ -1,0 +1,78 @@
+package main
+
+import (
+	"archive/zip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/module"
+)
+
+func TestCheckDependencies(t *testing.T) {
+	for _, c := range []struct {
+		name, pkg string
+		deps      []string
+		want      string // in the error; empty: none
+	}{
+		{"itself", "reqid", []string{"reqid"}, ""},
+		{"its parent", "shutdown/systemd", []string{"shutdown/systemd", "shutdown"}, ""},
+		{"another package", "reqid", []string{"reqid", "health"}, "it depends on " + modulePath + "/health"},
+		{"the parent of another", "shutdown/systemd", []string{"shutdown/systemd", "shutdown/posixsignal"}, "shutdown/posixsignal"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var deps []string
+			for _, dep := range c.deps {
+				deps = append(deps, modulePath+"/"+dep)
+			}
+			check(t, checkDependencies(c.pkg, modulePath+"/"+c.pkg, deps), c.want)
+		})
+	}
+	t.Run("foreign", func(t *testing.T) {
+		const iter = "github.com/json-iterator/go"
+		check(t, checkDependencies("jsonx", modulePath+"/jsonx", []string{iter}), "it depends on "+iter)
+		check(t, checkDependencies("jsonx jsoniter", modulePath+"/jsonx", []string{iter}), "")
+	})
+}
+
+func TestCheckZip(t *testing.T) {
+	m := module.Version{Path: modulePath, Version: version}
+	for _, c := range []struct {
+		name  string
+		files []string
+		want  string
+	}{
+		{"complete", []string{"go.mod", "LICENSE", "a/a.go"}, ""},
+		{"no licence", []string{"go.mod", "a/a.go"}, "no LICENSE"},
+		{"examples", []string{"go.mod", "LICENSE", "examples/a.go"}, "examples/a.go"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "m.zip")
+			f, err := os.Create(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := zip.NewWriter(f)
+			for _, file := range c.files {
+				if _, err := w.Create(m.String() + "/" + file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			check(t, checkZip(name, m), c.want)
+		})
+	}
+}
+
+func check(t *testing.T, err error, want string) {
+	t.Helper()
+	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		t.Errorf("got the error %v, want %q", err, want)
+	}
+}
