@@ -16,7 +16,7 @@ import (
 // in the middle of one. That is why this server is not given to AddHTTPServer, which would close it first.
 func serveHealth(gs *shutdown.GracefulShutdown, registry *health.Registry, log *slog.Logger, listener net.Listener) error {
 	mux := http.NewServeMux()
-	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready, "/startupz": health.Startup} {
+	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready} {
 		handler := registry.Handler(kind, health.Details(true)) // operators only: the listener is on loopback
 		mux.Handle(path, handler)
 		mux.Handle(path+"/{name}", handler)

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -63,8 +62,6 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
-
-func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "worker.db") }
 
 // start returns when the worker has said that it is started. Its jobs are idle for an hour unless args say otherwise.
 func start(t *testing.T, file string, args ...string) *process {
