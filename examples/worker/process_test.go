@@ -150,6 +150,15 @@ func (p *process) get(path string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
+// waitForBody asks again and again until what it gets matches the pattern.
+func (p *process) waitForBody(path, pattern string) {
+	p.t.Helper()
+	require.EventuallyWithT(p.t, func(c *assert.CollectT) {
+		_, body := p.get(path)
+		assert.Regexp(c, pattern, body)
+	}, time.Minute, 10*time.Millisecond)
+}
+
 func exitStatus(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
