@@ -33,7 +33,7 @@ func printHistory(w io.Writer, file string) error {
 func printTicks(w io.Writer, db *sql.DB) error {
 	rows, err := db.Query(`
 		SELECT job, scheduled, since, substr(began, 12), coalesce(substr(ended, 12), '-'), attempts, state, coalesce(error, '')
-		FROM (SELECT * FROM ticks ORDER BY began DESC LIMIT ?) ORDER BY began`, historyLines)
+		FROM (SELECT * FROM ticks WHERE state != 'new' ORDER BY began DESC LIMIT ?) ORDER BY began`, historyLines)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS ticks (
 	job        TEXT NOT NULL,
 	scheduled  TEXT NOT NULL,
 	since      TEXT NOT NULL,
-	state      TEXT NOT NULL CHECK (state IN ('begun', 'done', 'failed')),
+	state      TEXT NOT NULL CHECK (state IN ('new', 'begun', 'done', 'failed')),
 	attempts   INTEGER NOT NULL,
 	began      TEXT NOT NULL, -- this and what follows: of the last attempt
 	ended      TEXT,
@@ -77,6 +77,15 @@ func openDatabase(file string) (*sql.DB, error) {
 
 // Close is for after the last tick.
 func (j *journal) Close() error { return errors.Join(j.db.Close(), j.lock.Unlock()) }
+
+// enrol records the origin of a job, in place of a tick before its first one. Without it, that one would be lost if the worker was down when it
+// was due.
+func (j *journal) enrol(ctx context.Context, job string, origin time.Time) error {
+	t := tick{job: job, scheduled: origin, since: origin}
+	at := origin.UTC().Format(stamp)
+	return j.change(ctx, "enrolling", t,
+		`INSERT INTO ticks (job, scheduled, since, state, attempts, began, request_id) VALUES (?, ?, ?, 'new', 0, ?, '')`, job, at, at, at)
+}
 
 // begin records an attempt at t before it is made. It fails if the tick was begun before and this is not a further attempt.
 func (j *journal) begin(ctx context.Context, t tick) error {
@@ -135,8 +144,8 @@ func (j *journal) prune(ctx context.Context, job string) error {
 	return nil
 }
 
-// newest returns the newest tick that earlier processes have begun, and its state, which is "" if there is none. It tells all that matters
-// of the past: no tick of a job is begun before the last one has ended, and a tick that was not done hands its work on to the next.
+// newest returns the newest tick of a job, and its state, which is "" if the job was never seen before. It tells all that matters of the
+// past: no tick is begun before the last one has ended, and one that failed hands its work on to the next.
 func (j *journal) newest(ctx context.Context, job string) (t tick, state string, err error) {
 	var scheduled, since string
 	err = j.db.QueryRowContext(ctx,

@@ -25,6 +25,9 @@ func TestJournalRemembers(t *testing.T) {
 	requireNewest(tick{}, "")
 
 	begin := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	require.NoError(t, j.enrol(t.Context(), "collect", begin))
+	requireNewest(tick{job: "collect", scheduled: begin, since: begin}, "new")
+
 	first := tick{job: "collect", scheduled: begin.Add(time.Second), since: begin, attempt: 1}
 	require.NoError(t, j.begin(t.Context(), first))
 	require.NoError(t, j.begin(t.Context(), tick{job: "report", scheduled: begin.Add(time.Hour), since: begin, attempt: 1}))

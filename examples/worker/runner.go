@@ -36,17 +36,21 @@ func newRunner(j job, timeout time.Duration, journal *journal, log *slog.Logger,
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{job: j, timeout: timeout, journal: journal, log: log.With("job", j.name), draining: draining}
+	r := &runner{
+		job: j, timeout: timeout, journal: journal, log: log.With("job", j.name), draining: draining,
+		last: newest.scheduled, since: newest.since,
+	}
 	switch state {
-	case "": // never run before: the first tick is the next one
+	case "": // never seen before: the first tick is the next one
 		r.last = time.Now().Truncate(j.every)
 		r.since = r.last
+		if err := journal.enrol(context.Background(), j.name, r.last); err != nil {
+			return nil, err
+		}
 	case "begun":
-		r.last, r.since, r.interrupted = newest.scheduled, newest.since, &newest
-	case "failed":
-		r.last, r.since = newest.scheduled, newest.since
+		r.interrupted = &newest
 	case "done":
-		r.last, r.since = newest.scheduled, newest.scheduled
+		r.since = newest.scheduled
 	}
 	r.expect("starting", 0)
 	return r, nil

@@ -45,12 +45,23 @@ func TestRunnerGoesOnWhereTheLastProcessEnded(t *testing.T) {
 }
 
 func TestRunnerWithoutAPast(t *testing.T) {
-	j := reopen(t, nil, newFile(t))
+	file := newFile(t)
+	j := reopen(t, nil, file)
+	newCollect := func() *runner {
+		r, err := newRunner(job{name: "collect", every: 10 * time.Millisecond}, time.Minute, j, slog.New(slog.DiscardHandler), make(chan struct{}))
+		require.NoError(t, err)
+		return r
+	}
 	before := time.Now()
-	r, err := newRunner(job{name: "collect", every: 10 * time.Millisecond}, time.Minute, j, slog.New(slog.DiscardHandler), make(chan struct{}))
-	require.NoError(t, err)
-	next, ok := r.wait()
+	next, ok := newCollect().wait()
 	require.True(t, ok)
 	assert.True(t, next.scheduled.After(before), "the first tick is the next one, not one of the past")
 	assert.False(t, time.Now().Before(next.scheduled), "it does not begin before it is due")
+
+	// The process ends before it has begun this tick.
+	j = reopen(t, j, file)
+	again, ok := newCollect().wait()
+	require.True(t, ok)
+	assert.False(t, again.scheduled.Before(next.scheduled))
+	assert.Equal(t, next.since.UTC(), again.since, "what was missed since the first start")
 }

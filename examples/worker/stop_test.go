@@ -72,7 +72,7 @@ func TestStopBetweenTicks(t *testing.T) {
 func TestSecondSIGTERMForces(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
-	p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+	p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
 	p.waitFor(`msg="tick begins"`)
 	p.signal(syscall.SIGTERM)
 	p.stopBegan()
@@ -85,7 +85,7 @@ func TestSecondSIGTERMForces(t *testing.T) {
 func TestSIGKILLInATick(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
-	p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+	p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
 	p.waitFor(`msg="tick begins"`)
 	p.signal(syscall.SIGKILL)
 	assert.Equal(t, -1, p.wait(), "exit status")
@@ -136,7 +136,7 @@ func TestTickThatEndsItsProcessIsGivenUp(t *testing.T) {
 	file := newFile(t)
 	var key string
 	for attempt := 1; attempt <= maxAttempts; attempt++ {
-		p := start(t, file, "-collect-every", "1s", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
+		p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
 		key = p.waitFor(`msg="tick begins" .* tick=(\S+)`)[1]
 		p.signal(syscall.SIGKILL)
 		p.wait()
