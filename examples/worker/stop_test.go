@@ -63,6 +63,10 @@ func TestStopBetweenTicks(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		p := start(t, newFile(t))
+		for _, path := range []string{"/livez", "/readyz"} {
+			status, body := p.get(path)
+			assert.Equal(t, http.StatusOK, status, "%s from the first moment on: %s", path, body)
+		}
 		p.signal(sig)
 		assert.Equal(t, 0, p.wait(), "exit status; log:\n%s", p.log())
 		assert.Empty(t, readTicks(t, p.file))
