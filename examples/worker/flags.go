@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +13,6 @@ import (
 type config struct {
 	journal string
 	history bool
-	keep    time.Duration
 	addr    string
 
 	grace   time.Duration
@@ -36,8 +35,7 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&cfg.journal, "journal", "worker.db", "SQLite `file` that remembers the ticks; it is made if it does not exist")
 	flags.BoolVar(&cfg.history, "history", false, "print what the journal knows and exit; works while the worker runs")
-	flags.DurationVar(&cfg.keep, "keep", 7*24*time.Hour, "how long finished ticks stay in the journal")
-	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8081", "`host:port` of /livez, /readyz and /startupz; port 0 takes a free one")
+	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8081", "`host:port` of /livez and /readyz; port 0 takes a free one")
 	flags.DurationVar(&cfg.grace, "grace", 25*time.Second, "how long stopping may take in all; a tick that is not finished then is given up")
 	flags.DurationVar(&cfg.timeout, "timeout", 20*time.Second, "how long one tick may take: its context ends then; less than -grace")
 	flags.DurationVar(&cfg.collectEvery, "collect-every", time.Second, "interval of the job collect")
@@ -65,8 +63,6 @@ func (c config) validate() error {
 	switch {
 	case c.journal == "" || strings.Contains(c.journal, "?"): // the SQLite driver takes what follows for options
 		return fmt.Errorf("-journal is %q, want the name of a file, without a question mark", c.journal)
-	case c.keep <= 0:
-		return fmt.Errorf("-keep is %v, must be positive", c.keep)
 	case c.grace <= 0:
 		return fmt.Errorf("-grace is %v, must be positive", c.grace)
 	case c.timeout <= 0:
@@ -80,7 +76,7 @@ func (c config) validate() error {
 	case !slices.Contains(faults, c.fault):
 		return fmt.Errorf("-fault is %q, want one of %s", c.fault, strings.Join(faults, ", "))
 	}
-	return errors.Join(validInterval("-collect-every", c.collectEvery), validInterval("-report-every", c.reportEvery))
+	return cmp.Or(validInterval("-collect-every", c.collectEvery), validInterval("-report-every", c.reportEvery))
 }
 
 func validInterval(name string, d time.Duration) error {

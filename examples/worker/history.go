@@ -11,7 +11,7 @@ import (
 
 const historyLines = 20
 
-// printHistory prints the newest ticks and a count of all. It reads only, and needs no lock.
+// printHistory prints the newest ticks and a count of all. It only reads the journal, so it needs no lock.
 func printHistory(w io.Writer, file string) error {
 	if _, err := os.Stat(file); err != nil { // SQLite would make an empty one
 		return fmt.Errorf("journal: %w", err)
@@ -32,8 +32,8 @@ func printHistory(w io.Writer, file string) error {
 
 func printTicks(w io.Writer, db *sql.DB) error {
 	rows, err := db.Query(`
-		SELECT job, scheduled, since, began, coalesce(ended, '-'), attempts, state, coalesce(error, '')
-		FROM (SELECT * FROM ticks ORDER BY began DESC LIMIT ?) ORDER BY began`, historyLines)
+		SELECT job, scheduled, since, substr(began, 12), coalesce(substr(ended, 12), '-'), attempts, state, coalesce(error, '')
+		FROM (SELECT * FROM ticks WHERE state != 'new' ORDER BY began DESC LIMIT ?) ORDER BY began`, historyLines)
 	if err != nil {
 		return err
 	}
@@ -46,17 +46,9 @@ func printTicks(w io.Writer, db *sql.DB) error {
 		if err := rows.Scan(&job, &scheduled, &since, &began, &ended, &attempts, &state, &text); err != nil {
 			return err
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", job, scheduled, since, clock(began), clock(ended), attempts, state, text)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", job, scheduled, since, began, ended, attempts, state, text)
 	}
 	return errors.Join(rows.Err(), table.Flush())
-}
-
-// clock leaves the date of a time out.
-func clock(text string) string {
-	if len(text) != len(stamp) {
-		return text
-	}
-	return text[len("2006-01-02T"):]
 }
 
 func printCounts(w io.Writer, db *sql.DB) error {

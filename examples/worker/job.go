@@ -55,8 +55,6 @@ func work(takes time.Duration, receiver *receiver) func(context.Context, tick) e
 // the keys it has seen, so that a delivery that comes again has no second effect.
 type receiver struct{ db *sql.DB }
 
-func newReceiver(db *sql.DB) *receiver { return &receiver{db: db} }
-
 func (r *receiver) deliver(ctx context.Context, key string) error {
 	_, err := r.db.ExecContext(ctx, `INSERT INTO deliveries (key) VALUES (?) ON CONFLICT (key) DO UPDATE SET repeated = repeated + 1`, key)
 	return err

@@ -17,8 +17,10 @@ import (
 type journal struct {
 	db   *sql.DB
 	lock *flock.Flock
-	keep time.Duration
 }
+
+// keep is how long finished ticks are remembered.
+const keep = 7 * 24 * time.Hour
 
 // The times are texts of one length, so that they sort, and can be read by people.
 const stamp = "2006-01-02T15:04:05.000Z"
@@ -28,7 +30,7 @@ CREATE TABLE IF NOT EXISTS ticks (
 	job        TEXT NOT NULL,
 	scheduled  TEXT NOT NULL,
 	since      TEXT NOT NULL,
-	state      TEXT NOT NULL CHECK (state IN ('begun', 'done', 'failed')),
+	state      TEXT NOT NULL CHECK (state IN ('new', 'begun', 'done', 'failed')),
 	attempts   INTEGER NOT NULL,
 	began      TEXT NOT NULL, -- this and what follows: of the last attempt
 	ended      TEXT,
@@ -36,7 +38,6 @@ CREATE TABLE IF NOT EXISTS ticks (
 	request_id TEXT NOT NULL,
 	PRIMARY KEY (job, scheduled) -- no tick is begun twice, whatever the program does
 ) STRICT;
-CREATE INDEX IF NOT EXISTS ticks_by_state ON ticks (job, state, scheduled);
 CREATE TABLE IF NOT EXISTS deliveries ( -- in place of another service, see receiver
 	key      TEXT NOT NULL PRIMARY KEY,
 	repeated INTEGER NOT NULL DEFAULT 0
@@ -44,7 +45,7 @@ CREATE TABLE IF NOT EXISTS deliveries ( -- in place of another service, see rece
 
 // openJournal opens the journal for the one worker that may use it: two would run each other's ticks again. The operating system
 // releases the lock with the end of the process, however that comes.
-func openJournal(file string, keep time.Duration) (*journal, error) {
+func openJournal(file string) (*journal, error) {
 	lock := flock.New(file + ".lock")
 	locked, err := lock.TryLock()
 	if err != nil {
@@ -57,7 +58,7 @@ func openJournal(file string, keep time.Duration) (*journal, error) {
 	if err == nil {
 		_, err = db.Exec(schema)
 		if err == nil {
-			return &journal{db: db, lock: lock, keep: keep}, nil
+			return &journal{db: db, lock: lock}, nil
 		}
 		err = errors.Join(fmt.Errorf("journal: %s: %w", file, err), db.Close())
 	}
@@ -76,6 +77,15 @@ func openDatabase(file string) (*sql.DB, error) {
 
 // Close is for after the last tick.
 func (j *journal) Close() error { return errors.Join(j.db.Close(), j.lock.Unlock()) }
+
+// enrol records the origin of a job, in place of a tick before its first one. Without it, that one would be lost if the worker was down when it
+// was due.
+func (j *journal) enrol(ctx context.Context, job string, origin time.Time) error {
+	t := tick{job: job, scheduled: origin, since: origin}
+	at := origin.UTC().Format(stamp)
+	return j.change(ctx, "enrolling", t,
+		`INSERT INTO ticks (job, scheduled, since, state, attempts, began, request_id) VALUES (?, ?, ?, 'new', 0, ?, '')`, job, at, at, at)
+}
 
 // begin records an attempt at t before it is made. It fails if the tick was begun before and this is not a further attempt.
 func (j *journal) begin(ctx context.Context, t tick) error {
@@ -121,75 +131,38 @@ func (j *journal) change(ctx context.Context, what string, t tick, query string,
 	return nil
 }
 
-// prune deletes the finished ticks of a job that are older than keep, but never the last one that was done: the next tick begins
-// where it ended. The receiver's keys go at the same age: what is not in the journal is never delivered again.
+// prune deletes what is older than keep, but never the newest tick of the job: the next one begins where it ended. The receiver's keys go at
+// the same age: a tick that has ended is never delivered again.
 func (j *journal) prune(ctx context.Context, job string) error {
-	before := time.Now().Add(-j.keep).UTC().Format(stamp)
+	before := time.Now().Add(-keep).UTC().Format(stamp)
 	_, err := j.db.ExecContext(ctx, `
 		DELETE FROM deliveries WHERE key >= ?1 || '/' AND key < ?1 || '/' || ?2;
-		DELETE FROM ticks WHERE job = ?1 AND state != 'begun' AND scheduled < ?2
-			AND scheduled < (SELECT max(scheduled) FROM ticks WHERE job = ?1 AND state = 'done')`, job, before)
+		DELETE FROM ticks WHERE job = ?1 AND scheduled < ?2 AND scheduled < (SELECT max(scheduled) FROM ticks WHERE job = ?1)`, job, before)
 	if err != nil {
 		return fmt.Errorf("journal: forgetting old ticks of %s: %w", job, err)
 	}
 	return nil
 }
 
-// A past is what earlier processes have left of a job. Its times are zero if there were none.
-type past struct {
-	last        time.Time // the newest tick that was ever begun
-	since       time.Time // the newest one that was done; before there is one, when the first one's work began
-	interrupted []tick    // begun and not finished, the oldest first; attempt is how often
-}
-
-func (j *journal) past(ctx context.Context, job string) (past, error) {
-	p, err := j.readPast(ctx, job)
+// newest returns the newest tick of a job, and its state, which is "" if the job was never seen before. It tells all that matters of the
+// past: no tick is begun before the last one has ended, and one that failed hands its work on to the next.
+func (j *journal) newest(ctx context.Context, job string) (t tick, state string, err error) {
+	var scheduled, since string
+	err = j.db.QueryRowContext(ctx,
+		`SELECT scheduled, since, state, attempts FROM ticks WHERE job = ? ORDER BY scheduled DESC LIMIT 1`, job).
+		Scan(&scheduled, &since, &state, &t.attempt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return tick{}, "", nil
+	}
+	t.job = job
+	if err == nil {
+		t.scheduled, err = time.Parse(stamp, scheduled)
+	}
+	if err == nil {
+		t.since, err = time.Parse(stamp, since)
+	}
 	if err != nil {
-		return past{}, fmt.Errorf("journal: past of %s: %w", job, err)
+		return tick{}, "", fmt.Errorf("journal: newest tick of %s: %w", job, err)
 	}
-	return p, nil
-}
-
-func (j *journal) readPast(ctx context.Context, job string) (past, error) {
-	var last, since sql.NullString
-	err := j.db.QueryRowContext(ctx, `
-		SELECT (SELECT max(scheduled) FROM ticks WHERE job = ?1),
-			coalesce((SELECT max(scheduled) FROM ticks WHERE job = ?1 AND state = 'done'), (SELECT min(since) FROM ticks WHERE job = ?1))`, job).
-		Scan(&last, &since)
-	if err != nil || !last.Valid {
-		return past{}, err
-	}
-	var p past
-	if p.last, err = time.Parse(stamp, last.String); err != nil {
-		return past{}, err
-	}
-	if p.since, err = time.Parse(stamp, since.String); err != nil {
-		return past{}, err
-	}
-	p.interrupted, err = j.interrupted(ctx, job)
-	return p, err
-}
-
-func (j *journal) interrupted(ctx context.Context, job string) ([]tick, error) {
-	rows, err := j.db.QueryContext(ctx, `SELECT scheduled, since, attempts FROM ticks WHERE job = ? AND state = 'begun' ORDER BY scheduled`, job)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var ticks []tick
-	for rows.Next() {
-		t := tick{job: job}
-		var scheduled, since string
-		if err := rows.Scan(&scheduled, &since, &t.attempt); err != nil {
-			return nil, err
-		}
-		if t.scheduled, err = time.Parse(stamp, scheduled); err != nil {
-			return nil, err
-		}
-		if t.since, err = time.Parse(stamp, since); err != nil {
-			return nil, err
-		}
-		ticks = append(ticks, t)
-	}
-	return ticks, rows.Err()
+	return t, state, nil
 }

@@ -11,34 +11,41 @@ import (
 )
 
 func TestJournalRemembers(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "worker.db")
+	file := newFile(t)
 	j := reopen(t, nil, file)
-	p, err := j.past(t.Context(), "collect")
-	require.NoError(t, err)
-	assert.Equal(t, past{}, p, "of a job that never ran")
+	// requireNewest compares what a new process is told.
+	requireNewest := func(want tick, wantState string) {
+		t.Helper()
+		j = reopen(t, j, file)
+		got, state, err := j.newest(t.Context(), "collect")
+		require.NoError(t, err)
+		require.Equal(t, wantState, state)
+		require.Equal(t, want, got)
+	}
+	requireNewest(tick{}, "")
 
 	begin := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	first := tick{job: "collect", scheduled: begin.Add(time.Second), since: begin, attempt: 1, began: begin.Add(time.Second)}
-	require.NoError(t, j.begin(t.Context(), first))
+	require.NoError(t, j.enrol(t.Context(), "collect", begin))
+	requireNewest(tick{job: "collect", scheduled: begin, since: begin}, "new")
 
-	j = reopen(t, j, file)
-	p, err = j.past(t.Context(), "collect")
-	require.NoError(t, err)
-	assert.Equal(t, past{last: first.scheduled, since: begin, interrupted: []tick{{job: "collect", scheduled: first.scheduled, since: begin, attempt: 1}}}, p)
+	first := tick{job: "collect", scheduled: begin.Add(time.Second), since: begin, attempt: 1}
+	require.NoError(t, j.begin(t.Context(), first))
+	require.NoError(t, j.begin(t.Context(), tick{job: "report", scheduled: begin.Add(time.Hour), since: begin, attempt: 1}))
+	requireNewest(first, "begun")
 	first.attempt = 2
 	require.NoError(t, j.begin(t.Context(), first))
+	requireNewest(first, "begun")
 	require.NoError(t, j.end(t.Context(), first, nil))
+	requireNewest(first, "done")
 
-	second := tick{job: "collect", scheduled: begin.Add(2 * time.Second), since: first.scheduled, attempt: 1, began: begin}
+	second := tick{job: "collect", scheduled: begin.Add(2 * time.Second), since: first.scheduled, attempt: 1}
 	require.NoError(t, j.begin(t.Context(), second))
 	require.NoError(t, j.end(t.Context(), second, errors.New("no luck\nand more of that")))
-	p, err = reopen(t, j, file).past(t.Context(), "collect")
-	require.NoError(t, err)
-	assert.Equal(t, past{last: second.scheduled, since: first.scheduled}, p, "the failed tick's work is left to the next one")
+	requireNewest(second, "failed")
 }
 
 func TestJournalRefuses(t *testing.T) {
-	j := reopen(t, nil, filepath.Join(t.TempDir(), "worker.db"))
+	j := reopen(t, nil, newFile(t))
 	one := tick{job: "collect", scheduled: time.Unix(1, 0), attempt: 1}
 	require.NoError(t, j.begin(t.Context(), one))
 	assert.ErrorContains(t, j.begin(t.Context(), one), "journal: beginning collect/1970-01-01T00:00:01.000Z: ", "the same tick again")
@@ -52,40 +59,45 @@ func TestJournalRefuses(t *testing.T) {
 }
 
 func TestJournalIsOfOneWorker(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "worker.db")
+	file := newFile(t)
 	j := reopen(t, nil, file)
-	_, err := openJournal(file, time.Hour)
+	_, err := openJournal(file)
 	assert.EqualError(t, err, "journal: "+file+" is in use by another worker")
 	reopen(t, j, file)
 }
 
 func TestJournalForgets(t *testing.T) {
-	j := reopen(t, nil, filepath.Join(t.TempDir(), "worker.db"))
+	j := reopen(t, nil, newFile(t))
 	run := func(job string, scheduled time.Time, outcome error) {
 		one := tick{job: job, scheduled: scheduled, attempt: 1}
 		require.NoError(t, j.begin(t.Context(), one))
-		require.NoError(t, newReceiver(j.db).deliver(t.Context(), one.key()))
+		require.NoError(t, (&receiver{db: j.db}).deliver(t.Context(), one.key()))
 		require.NoError(t, j.end(t.Context(), one, outcome))
 	}
 	count := func(table string) (n int) {
 		require.NoError(t, j.db.QueryRow("SELECT count(*) FROM "+table).Scan(&n))
 		return n
 	}
-	old, now := time.Now().Add(-2*time.Hour), time.Now() // one hour is kept
+	old, now := time.Now().Add(-keep-time.Minute), time.Now()
 	run("collect", old, nil)
 	run("collect", old.Add(time.Second), errors.New("no luck"))
-	assert.Equal(t, 2, count("ticks"), "nothing later was done: the next tick needs the first one")
+	assert.Equal(t, 1, count("ticks"), "the newest one stays, however old it is")
+	newest, state, err := j.newest(t.Context(), "collect")
+	require.NoError(t, err)
+	assert.Equal(t, "failed", state)
+	assert.Equal(t, "collect/"+old.Add(time.Second).UTC().Format(stamp), newest.key())
+
 	run("report", old, nil)
-	require.NoError(t, j.begin(t.Context(), tick{job: "collect", scheduled: old.Add(2 * time.Second), attempt: 1}))
 	run("collect", now, nil)
-	assert.Equal(t, 3, count("ticks"), "the one begun, the new one, and that of the other job")
-	assert.Equal(t, 1, count("deliveries"))
+	run("collect", now.Add(time.Second), nil)
+	assert.Equal(t, 3, count("ticks"), "the two new ones, and that of the other job")
+	assert.Equal(t, 2, count("deliveries"))
 }
 
 // A process that ends between the delivery and the journal's record of it delivers again.
 func TestReceiverRemembersKeys(t *testing.T) {
-	j := reopen(t, nil, filepath.Join(t.TempDir(), "worker.db"))
-	r := newReceiver(j.db)
+	j := reopen(t, nil, newFile(t))
+	r := &receiver{db: j.db}
 	require.NoError(t, r.deliver(t.Context(), "collect/1"))
 	require.NoError(t, r.deliver(t.Context(), "collect/1"))
 	var effects, repeated int
@@ -107,8 +119,13 @@ func reopen(t *testing.T, j *journal, file string) *journal {
 	if j != nil {
 		require.NoError(t, j.Close())
 	}
-	j, err := openJournal(file, time.Hour)
+	j, err := openJournal(file)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = j.Close() })
 	return j
+}
+
+func newFile(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "worker.db")
 }

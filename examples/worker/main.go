@@ -45,7 +45,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, nil)))
 
 	// What can fail comes first, one after the other: there is nothing to undo yet but the step before.
-	journal, err := openJournal(cfg.journal, cfg.keep)
+	journal, err := openJournal(cfg.journal)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func assemble(gs *shutdown.GracefulShutdown, cfg config, log *slog.Logger, journ
 		gs.AddManager(posixsignal.New()),
 		gs.AddCallback(shutdown.Closer("journal", journal)),
 	}
-	for _, j := range newJobs(cfg, newReceiver(journal.db)) {
+	for _, j := range newJobs(cfg, &receiver{db: journal.db}) {
 		r, err := newRunner(j, cfg.timeout, journal, log, gs.Draining())
 		if err != nil {
 			return err

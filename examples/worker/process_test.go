@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -63,8 +62,6 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
-
-func newFile(t *testing.T) string { return filepath.Join(t.TempDir(), "worker.db") }
 
 // start returns when the worker has said that it is started. Its jobs are idle for an hour unless args say otherwise.
 func start(t *testing.T, file string, args ...string) *process {
@@ -153,6 +150,15 @@ func (p *process) get(path string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
+// waitForBody asks again and again until what it gets matches the pattern.
+func (p *process) waitForBody(path, pattern string) {
+	p.t.Helper()
+	require.EventuallyWithT(p.t, func(c *assert.CollectT) {
+		_, body := p.get(path)
+		assert.Regexp(c, pattern, body)
+	}, time.Minute, 10*time.Millisecond)
+}
+
 func exitStatus(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
@@ -179,7 +185,7 @@ func readTicks(t *testing.T, file string) []row {
 	defer db.Close()
 	rows, err := db.Query(`
 		SELECT job, scheduled, since, state, attempts, began, coalesce(ended, began), coalesce(error, ''), coalesce(repeated + 1, 0)
-		FROM ticks LEFT JOIN deliveries ON key = job || '/' || scheduled ORDER BY job, scheduled`)
+		FROM ticks LEFT JOIN deliveries ON key = job || '/' || scheduled WHERE state != 'new' ORDER BY job, scheduled`)
 	require.NoError(t, err)
 	defer rows.Close()
 	var all []row

@@ -21,9 +21,10 @@ type runner struct {
 	draining <-chan struct{}
 
 	// Used by the goroutine of loop alone.
-	past         past
+	last         time.Time // scheduled time of the newest tick
+	since        time.Time // that of the newest one that was done: there the work of the next one begins
+	interrupted  *tick     // begun by an earlier process and not finished; nil if there is none
 	done, failed int
-	inARow       int // failures since the last tick that was well
 
 	mu       sync.Mutex
 	doing    string    // what the loop does
@@ -31,15 +32,26 @@ type runner struct {
 }
 
 func newRunner(j job, timeout time.Duration, journal *journal, log *slog.Logger, draining <-chan struct{}) (*runner, error) {
-	past, err := journal.past(context.Background(), j.name)
+	newest, state, err := journal.newest(context.Background(), j.name)
 	if err != nil {
 		return nil, err
 	}
-	if past.last.IsZero() { // never run before: the first tick is the next one
-		past.last = time.Now().Truncate(j.every)
-		past.since = past.last
+	r := &runner{
+		job: j, timeout: timeout, journal: journal, log: log.With("job", j.name), draining: draining,
+		last: newest.scheduled, since: newest.since,
 	}
-	r := &runner{job: j, timeout: timeout, journal: journal, log: log.With("job", j.name), draining: draining, past: past}
+	switch state {
+	case "": // never seen before: the first tick is the next one
+		r.last = time.Now().Truncate(j.every)
+		r.since = r.last
+		if err := journal.enrol(context.Background(), j.name, r.last); err != nil {
+			return nil, err
+		}
+	case "begun":
+		r.interrupted = &newest
+	case "done":
+		r.since = newest.scheduled
+	}
 	r.expect("starting", 0)
 	return r, nil
 }
@@ -52,8 +64,8 @@ func (r *runner) loop(ctx context.Context) error {
 	}()
 	// A tick and what is written about it end by themselves, not with the service, whose end is seen by draining.
 	ctx = context.WithoutCancel(ctx)
-	for _, t := range r.past.interrupted {
-		if err := r.resume(ctx, t); err != nil {
+	if r.interrupted != nil {
+		if err := r.resume(ctx, *r.interrupted); err != nil {
 			return err
 		}
 	}
@@ -93,17 +105,17 @@ func (r *runner) wait() (t tick, ok bool) {
 	for {
 		// Before the look at draining, so that a tick can be shown to have begun before the stop.
 		now := time.Now()
-		at := nextTick(r.past.last, now, r.job.every)
+		at := nextTick(r.last, now, r.job.every)
 		pause := at.Sub(now)
 		if r.isDraining() {
 			return tick{}, false
 		}
 		if pause <= 0 {
-			return tick{job: r.job.name, scheduled: at, since: r.past.since, attempt: 1, began: now}, true
+			return tick{job: r.job.name, scheduled: at, since: r.since, attempt: 1, began: now}, true
 		}
 		if pause > 2*r.job.every && !warned {
 			warned = true
-			r.log.Warn("the clock was set back: waiting until it has caught up with the last tick", "last", r.past.last, "now", now)
+			r.log.Warn("the clock was set back: waiting until it has caught up with the last tick", "last", r.last, "now", now)
 		}
 		// The schedule is that of the clock on the wall; timers count another one, which knows nothing of a clock that is set or of a
 		// machine that sleeps.
@@ -133,17 +145,15 @@ func (r *runner) run(ctx context.Context, t tick) error {
 	if err := r.journal.end(ctx, t, jobErr); err != nil {
 		return err
 	}
-	r.past.last = later(r.past.last, t.scheduled)
+	r.last = t.scheduled
 	took := time.Since(t.began).Round(time.Millisecond)
 	if jobErr != nil {
 		r.failed++
-		r.inARow++
-		r.log.ErrorContext(ctx, "tick failed", "tick", t.key(), "took", took, "failed", r.failed, "in_a_row", r.inARow, "error", jobErr)
+		r.log.ErrorContext(ctx, "tick failed", "tick", t.key(), "took", took, "failed", r.failed, "error", jobErr)
 		return nil
 	}
-	r.past.since = later(r.past.since, t.scheduled)
+	r.since = t.scheduled
 	r.done++
-	r.inARow = 0
 	r.log.InfoContext(ctx, "tick done", "tick", t.key(), "took", took)
 	return nil
 }
@@ -186,11 +196,4 @@ func (r *runner) isDraining() bool {
 	default:
 		return false
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
