@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -89,6 +91,9 @@ func TestEndpoints(t *testing.T) {
 	}
 	assert.Equal(t, 200, s.get("/readyz/notes").status)
 	assert.Equal(t, 404, s.get("/readyz/nothing").status)
+	for _, path := range []string{"/readyz", "/readyz/notes"} {
+		assert.Equal(t, 200, s.do(http.MethodHead, s.url+path, "").status, path)
+	}
 	for _, got := range []answer{s.get("/version"), s.getAdmin("/version")} {
 		assert.Equal(t, 200, got.status)
 		assert.Regexp(t, `"go":"go1\.\d+.*"json":"(.+)","ginJSON":"(.+)"}$`, got.body)
@@ -115,6 +120,40 @@ func TestRequestTimeout(t *testing.T) {
 	assert.Equal(t, 504, got.status)
 	assert.Equal(t, `{"code":100011,"message":"it took too long","requestID":"x"}`, got.body)
 	s.stop()
+}
+
+// A client that sends its body drop by drop, or not to the end, holds a connection no longer than ReadTimeout, and learns why.
+func TestSlowBody(t *testing.T) {
+	t.Parallel() // it takes the 5s that ReadTimeout is longer
+	s := start(t, "server: {requestTimeout: 1ms}")
+	for _, request := range []string{"POST /v1/notes", "POST /v1/nothing"} { // the second one has no handler that reads the body
+		t.Run(request, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\nContent-Length: 100\r\n\r\n{", request, asAlice, isJSON)
+			require.NoError(t, err)
+			got, err := io.ReadAll(conn) // to the end: the connection is closed
+			require.NoError(t, err)
+			if strings.HasSuffix(request, "nothing") {
+				assert.Contains(t, string(got), "HTTP/1.1 404 Not Found\r\n")
+				return
+			}
+			assert.Contains(t, string(got), "HTTP/1.1 408 Request Timeout\r\n")
+			assert.Contains(t, string(got), `{"code":100013,"message":"the body came too slowly",`)
+		})
+	}
+}
+
+func TestHugeHeaders(t *testing.T) {
+	s := start(t, allOfThem)
+	got := s.get("/v1/notes", "X-Large: "+strings.Repeat("x", 64<<10))
+	assert.Equal(t, 431, got.status)
+	s.stop()
+	for line := range strings.Lines(s.logged()) {
+		assert.Less(t, len(line), 1<<10)
+	}
 }
 
 func TestRateLimitIsPerClient(t *testing.T) {
