@@ -91,6 +91,8 @@ func (c *config) validate() error {
 	switch {
 	case c.Mode != modeRelease && c.Mode != modeDebug:
 		return fmt.Errorf("mode is %q, must be release or debug", c.Mode)
+	case s.Address == "": // net.Listen takes it for any port of all interfaces
+		return errors.New("server.address is empty, must be host:port, such as 127.0.0.1:8080")
 	case s.RequestTimeout < time.Millisecond: // a number without a unit would be nanoseconds
 		return fmt.Errorf("server.requestTimeout is %v, must be at least 1ms (write 10s, with the unit)", s.RequestTimeout)
 	case s.MaxBody <= 0:
