@@ -101,7 +101,7 @@ func (c *config) validate() error {
 		return fmt.Errorf("shutdown.grace is %v, must be positive", stop.Grace)
 	case stop.Delay < 0:
 		return fmt.Errorf("shutdown.delay is %v, must not be negative", stop.Delay)
-	case stop.Delay >= stop.Grace || s.RequestTimeout >= stop.Grace-stop.Delay:
+	case s.RequestTimeout >= stop.Grace-stop.Delay: // the sum of the two could overflow
 		return fmt.Errorf("shutdown.grace is %v, must be more than shutdown.delay (%v) and server.requestTimeout (%v) together, or requests get cut",
 			stop.Grace, stop.Delay, s.RequestTimeout)
 	}

@@ -85,6 +85,8 @@ func TestRoutes(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	s := start(t, "")
+	assert.Contains(t, s.getAdmin("/metrics").body, `http_request_duration_seconds_count{method="GET",route="/readyz",status="200"} 1`,
+		"it asks itself before it says that it is up")
 	for _, path := range []string{"/healthz", "/livez", "/readyz", "/startupz"} {
 		assert.Equal(t, "ok\n", s.get(path).body, path)
 		assert.Equal(t, "ok\n", s.getAdmin(path).body, path)
