@@ -91,6 +91,8 @@ func (c *config) validate() error {
 	switch {
 	case c.Mode != modeRelease && c.Mode != modeDebug:
 		return fmt.Errorf("mode is %q, must be release or debug", c.Mode)
+	case s.Address == "": // net.Listen takes it for any port of all interfaces
+		return errors.New("server.address is empty, must be host:port, such as 127.0.0.1:8080")
 	case s.RequestTimeout < time.Millisecond: // a number without a unit would be nanoseconds
 		return fmt.Errorf("server.requestTimeout is %v, must be at least 1ms (write 10s, with the unit)", s.RequestTimeout)
 	case s.MaxBody <= 0:
@@ -99,7 +101,7 @@ func (c *config) validate() error {
 		return fmt.Errorf("shutdown.grace is %v, must be positive", stop.Grace)
 	case stop.Delay < 0:
 		return fmt.Errorf("shutdown.delay is %v, must not be negative", stop.Delay)
-	case stop.Delay >= stop.Grace || s.RequestTimeout >= stop.Grace-stop.Delay:
+	case s.RequestTimeout >= stop.Grace-stop.Delay: // the sum of the two could overflow
 		return fmt.Errorf("shutdown.grace is %v, must be more than shutdown.delay (%v) and server.requestTimeout (%v) together, or requests get cut",
 			stop.Grace, stop.Delay, s.RequestTimeout)
 	}

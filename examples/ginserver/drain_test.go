@@ -20,6 +20,7 @@ import (
 
 // Clients that keep their connections alive go on with POSTs, which net/http never repeats by itself, until an answer tells them to leave.
 func TestSIGTERMUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := start(t, "ratelimit: {perSecond: 1e6, burst: 1000000}")
 	require.Equal(t, 201, s.createNote("x").status)
 	var answered, leaving atomic.Int64
@@ -55,6 +56,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 
 // A stop can be watched: the admin listener goes on while a request is in flight and the public one is closed.
 func TestTheStopCanBeWatched(t *testing.T) {
+	t.Parallel()
 	s := start(t, "log: {level: info}")
 	body, rest := io.Pipe()
 	answers := make(chan *http.Response, 1)
@@ -104,6 +106,7 @@ func TestTheStopCanBeWatched(t *testing.T) {
 }
 
 func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := start(t, "shutdown: {delay: 10s}\nlog: {level: info}")
 	s.signal(syscall.SIGTERM)
 	s.waitLogged("shutdown begins")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -33,9 +34,9 @@ var healthEndpoints = map[string]health.Kind{
 func mountHealth(r gin.IRouter, checks *health.Registry) {
 	for path, kind := range healthEndpoints {
 		handler := gin.WrapH(checks.Handler(kind))
-		r.GET(path, handler)
-		r.GET(path+"/:name", handler)
-		r.HEAD(path, handler)
+		methods := []string{http.MethodGet, http.MethodHead}
+		r.Match(methods, path, handler)
+		r.Match(methods, path+"/:name", handler)
 	}
 }
 

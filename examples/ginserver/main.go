@@ -76,12 +76,14 @@ func run(args []string, stdout, stderr io.Writer) error {
 	srv := &http.Server{
 		Handler:           service.engine,
 		ReadHeaderTimeout: 5 * time.Second,
-		// The end of a context ends neither the reading of a body nor the writing of an answer. Not the same time: net/http cancels
-		// the context when ReadTimeout is over, and a request that took too long would count as a client that has gone.
-		ReadTimeout:  cfg.Server.RequestTimeout + 5*time.Second,
-		WriteTimeout: cfg.Server.RequestTimeout + 5*time.Second,
-		IdleTimeout:  time.Minute,
-		ErrorLog:     errorLog,
+		// The end of a context ends neither the reading of a body nor the writing of an answer. These do, one after the other: when
+		// ReadTimeout is over net/http cancels the context, so a request that took too long would count as a client that has gone;
+		// and whose body came too slowly could not be told so any more.
+		ReadTimeout:    cfg.Server.RequestTimeout + 5*time.Second,
+		WriteTimeout:   cfg.Server.RequestTimeout + 10*time.Second,
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: 32 << 10, // 1 MiB without it, which one request could make us log, and each connection hold
+		ErrorLog:       errorLog,
 	}
 	admin := newAdmin(service.adminHandler(), private, errorLog)
 	err = errors.Join(

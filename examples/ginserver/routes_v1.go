@@ -107,8 +107,8 @@ func (a *api) deleteNote(c *gin.Context) {
 	a.write.Write(c, err, nil)
 }
 
-// exportNote begins work that outlives the request. It takes the context of the request without its end, and copies what it needs: c
-// belongs to another request by then.
+// exportNote begins work that outlives the request. It takes the context of the request without its end, gives it another one, and copies
+// what it needs: c belongs to another request by then.
 func (a *api) exportNote(c *gin.Context) {
 	n, err := a.note(c)
 	if err != nil {
@@ -120,17 +120,24 @@ func (a *api) exportNote(c *gin.Context) {
 		a.write.Write(c, response.ErrUnavailable, nil) // the service is stopping
 		return
 	}
-	ctx := reqid.Detach(c.Request.Context())
+	ctx, cancel := context.WithTimeout(reqid.Detach(c.Request.Context()), exportTimeout)
 	go func() { // it ends with the export, which the shutdown waits for
 		defer done()
+		defer cancel()
 		a.export(ctx, n)
 	}()
 	a.write.WriteStatus(c, http.StatusAccepted, nil, gin.H{"exporting": n.ID})
 }
 
+const exportTimeout = 10 * time.Second
+
 func (a *api) export(ctx context.Context, n note) {
-	time.Sleep(100 * time.Millisecond) // stands for the work
-	a.log.InfoContext(ctx, "note exported", "id", n.ID)
+	select {
+	case <-time.After(100 * time.Millisecond): // stands for the work
+		a.log.InfoContext(ctx, "note exported", "id", n.ID)
+	case <-ctx.Done():
+		a.log.ErrorContext(ctx, "note not exported", "id", n.ID, "error", ctx.Err())
+	}
 }
 
 // note returns the note that :id in the path names.

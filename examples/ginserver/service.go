@@ -32,6 +32,7 @@ func newService(cfg config, log *slog.Logger, draining <-chan struct{}) (*servic
 	if err != nil {
 		return nil, err
 	}
+	// reqid.Logger is for code that logs by reqid.L(ctx).
 	engine, err := middleware.NewEngine(write, cfg.Server.RequestTimeout, cfg.Server.TrustedProxies, reqid.Logger(log))
 	if err != nil {
 		return nil, fmt.Errorf("server.%w", err)

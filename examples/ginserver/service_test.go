@@ -4,6 +4,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -23,6 +25,7 @@ server: {middlewares: [recovery, secure, nocache, cors, dump, logger, ratelimit]
 `
 
 func TestRoutes(t *testing.T) {
+	t.Parallel()
 	s := start(t, allOfThem)
 	created := s.createNote("Milk\nand bread")
 	assert.Equal(t, 201, created.status)
@@ -82,13 +85,19 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
+	t.Parallel()
 	s := start(t, "")
+	assert.Contains(t, s.getAdmin("/metrics").body, `http_request_duration_seconds_count{method="GET",route="/readyz",status="200"} 1`,
+		"it asks itself before it says that it is up")
 	for _, path := range []string{"/healthz", "/livez", "/readyz", "/startupz"} {
 		assert.Equal(t, "ok\n", s.get(path).body, path)
 		assert.Equal(t, "ok\n", s.getAdmin(path).body, path)
 	}
 	assert.Equal(t, 200, s.get("/readyz/notes").status)
 	assert.Equal(t, 404, s.get("/readyz/nothing").status)
+	for _, path := range []string{"/readyz", "/readyz/notes"} {
+		assert.Equal(t, 200, s.do(http.MethodHead, s.url+path, "").status, path)
+	}
 	for _, got := range []answer{s.get("/version"), s.getAdmin("/version")} {
 		assert.Equal(t, 200, got.status)
 		assert.Regexp(t, `"go":"go1\.\d+.*"json":"(.+)","ginJSON":"(.+)"}$`, got.body)
@@ -110,6 +119,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestRequestTimeout(t *testing.T) {
+	t.Parallel()
 	s := start(t, "server: {requestTimeout: 20ms}")
 	got := s.get("/v1/slow?for=8s", "X-Request-ID: x")
 	assert.Equal(t, 504, got.status)
@@ -117,7 +127,44 @@ func TestRequestTimeout(t *testing.T) {
 	s.stop()
 }
 
+// A client that does not send its body to the end holds a connection no longer than ReadTimeout, and learns why.
+func TestSlowBody(t *testing.T) {
+	t.Parallel() // it takes the 5s that ReadTimeout is longer
+	s := start(t, "server: {requestTimeout: 100ms}")
+	begin := func(path string) net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\nContent-Length: 100\r\n\r\n{", path, asAlice, isJSON)
+		require.NoError(t, err)
+		return conn
+	}
+	end := func(conn net.Conn) string {
+		got, err := io.ReadAll(conn) // to the end: the connection is closed
+		require.NoError(t, err)
+		return string(got)
+	}
+	read, unread := begin("/v1/notes"), begin("/v1/nothing")
+	got := end(read)
+	assert.Contains(t, got, "HTTP/1.1 408 Request Timeout\r\n")
+	assert.Contains(t, got, `{"code":100013,"message":"the body came too slowly",`)
+	assert.Contains(t, end(unread), "HTTP/1.1 404 Not Found\r\n", "net/http waits for the body that no handler reads, too")
+	s.stop()
+}
+
+func TestHugeHeaders(t *testing.T) {
+	t.Parallel()
+	s := start(t, allOfThem)
+	got := s.get("/v1/notes", "X-Large: "+strings.Repeat("x", 64<<10))
+	assert.Equal(t, 431, got.status)
+	s.stop()
+	for line := range strings.Lines(s.logged()) {
+		assert.Less(t, len(line), 1<<10)
+	}
+}
+
 func TestRateLimitIsPerClient(t *testing.T) {
+	t.Parallel()
 	const config = "ratelimit: {perSecond: 0.001, burst: 2, maxClients: 10}\n"
 	t.Run("nobody is believed", func(t *testing.T) {
 		s := start(t, config)
@@ -150,6 +197,7 @@ func TestRateLimitIsPerClient(t *testing.T) {
 
 // gin uses its Context again for the next request, while the work that this one has begun goes on.
 func TestBackgroundWorkKeepsItsRequest(t *testing.T) {
+	t.Parallel()
 	s := start(t, "ratelimit: {perSecond: 1e6, burst: 1000000}")
 	require.Equal(t, 201, s.createNote("x").status)
 	const clients, requests = 8, 20
@@ -184,6 +232,7 @@ func TestBackgroundWorkKeepsItsRequest(t *testing.T) {
 }
 
 func TestPrintConfig(t *testing.T) {
+	t.Parallel()
 	stdout, err := command(t, "-print-config").Output()
 	require.NoError(t, err)
 	want, err := os.ReadFile("config.yaml")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-contrib/cors"
@@ -57,22 +58,21 @@ func CORS(config CORSConfig, w *response.Writer) (gin.HandlerFunc, error) {
 }
 
 func (config CORSConfig) validate() error {
-	if len(config.Origins) == 0 {
+	everybody := slices.Contains(config.Origins, "*")
+	switch {
+	case len(config.Origins) == 0:
 		return errors.New(`origins is empty: name those of your pages, such as https://app.example.com, or "*"`)
-	}
-	if slices.Contains(config.Origins, "*") {
-		switch {
-		case len(config.Origins) > 1:
-			return fmt.Errorf(`origins is %q: "*" must stand alone`, config.Origins)
-		case config.Credentials:
-			return errors.New(`origins is "*" and credentials is true: browsers refuse that, name the origins`)
-		}
-		return nil
+	case everybody && len(config.Origins) > 1:
+		return fmt.Errorf(`origins is %q: "*" must stand alone`, config.Origins)
+	case everybody && config.Credentials:
+		return errors.New(`origins is "*" and credentials is true: browsers refuse that, name the origins`)
+	case config.MaxAge < 0:
+		return fmt.Errorf("maxAge is %v, must not be negative", config.MaxAge)
 	}
 	for _, origin := range config.Origins {
-		u, err := url.Parse(origin)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			return fmt.Errorf("origin %q: must be a scheme and a host, such as https://app.example.com or http://localhost:3000", origin)
+		if !everybody && !isOrigin(origin) {
+			return fmt.Errorf("origin %q: must be as browsers send it, a scheme, a host, and a port if it is not the usual one, "+
+				"such as https://app.example.com or http://localhost:3000", origin)
 		}
 	}
 	for _, method := range config.Methods {
@@ -80,8 +80,14 @@ func (config CORSConfig) validate() error {
 			return fmt.Errorf("method %q: must be GET, HEAD, POST, PUT, PATCH or DELETE", method)
 		}
 	}
-	if config.MaxAge < 0 {
-		return fmt.Errorf("maxAge is %v, must not be negative", config.MaxAge)
-	}
 	return nil
+}
+
+// isOrigin reports whether a browser may send this. Anything else in the list would never match, and nobody would know why.
+func isOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Hostname() == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(u.Host, "*") {
+		return false
+	}
+	return u.Scheme == "https" && u.Port() != "443" || u.Scheme == "http" && u.Port() != "80"
 }

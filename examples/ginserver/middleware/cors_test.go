@@ -72,7 +72,8 @@ func TestCORSForEverybody(t *testing.T) {
 }
 
 func TestBadCORSConfigs(t *testing.T) {
-	const form = ": must be a scheme and a host, such as https://app.example.com or http://localhost:3000"
+	const form = ": must be as browsers send it, a scheme, a host, and a port if it is not the usual one, " +
+		"such as https://app.example.com or http://localhost:3000"
 	good := []string{"https://a.example"}
 	tests := []struct {
 		name   string
@@ -86,6 +87,11 @@ func TestBadCORSConfigs(t *testing.T) {
 		{"no scheme", middleware.CORSConfig{Origins: []string{"a.example"}}, `origin "a.example"` + form},
 		{"a path", middleware.CORSConfig{Origins: []string{"https://a.example/"}}, `origin "https://a.example/"` + form},
 		{"a pattern", middleware.CORSConfig{Origins: []string{"/^https://.*/"}}, `origin "/^https://.*/"` + form},
+		{"a pattern of hosts", middleware.CORSConfig{Origins: []string{"https://*.a.example"}}, `origin "https://*.a.example"` + form},
+		{"the usual port", middleware.CORSConfig{Origins: []string{"https://a.example:443"}}, `origin "https://a.example:443"` + form},
+		{"no host", middleware.CORSConfig{Origins: []string{"http://:3000"}}, `origin "http://:3000"` + form},
+		{"a method for everybody", middleware.CORSConfig{Origins: []string{"*"}, Methods: []string{"get"}},
+			`method "get": must be GET, HEAD, POST, PUT, PATCH or DELETE`},
 		{"null", middleware.CORSConfig{Origins: []string{"null"}}, `origin "null"` + form},
 		{"a method", middleware.CORSConfig{Origins: good, Methods: []string{"get"}}, `method "get": must be GET, HEAD, POST, PUT, PATCH or DELETE`},
 		{"an age", middleware.CORSConfig{Origins: good, MaxAge: -1}, `maxAge is -1ns, must not be negative`},

@@ -20,6 +20,7 @@ func TestDump(t *testing.T) {
 	require.NoError(t, err)
 	s.Use(middleware.Recovery(s.write), dump)
 	s.POST("/echo", func(c *gin.Context) {
+		assert.Equal(t, "Bearer secret-1", c.GetHeader("Authorization"), "the handler sees what the log does not")
 		body, err := io.ReadAll(c.Request.Body)
 		assert.NoError(t, err)
 		http.SetCookie(c.Writer, &http.Cookie{Name: "session", Value: "secret-5"})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -51,6 +52,8 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &tooLarge):
 		public = response.ErrBodyTooLarge.Detail("the body is larger than %d bytes", tooLarge.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded): // the server's ReadTimeout
+		public = response.ErrBodyTooSlow
 	case errors.Is(err, io.EOF):
 		public = response.ErrBadRequest.Detail("the body is empty, must be JSON")
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -1,11 +1,14 @@
 package request_test
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
@@ -82,6 +85,15 @@ func TestBadBodies(t *testing.T) {
 			assert.Less(t, len(public.Message), 200)
 		})
 	}
+}
+
+// The server's ReadTimeout ends a body that does not go on.
+func TestSlowBody(t *testing.T) {
+	c, _ := gin.CreateTestContext(httptest.NewRecorder())
+	late := &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+	c.Request = httptest.NewRequest(http.MethodPost, "/", io.MultiReader(strings.NewReader(`{"name":`), iotest.ErrReader(late)))
+	c.Request.Header.Set("Content-Type", "application/json")
+	assert.ErrorIs(t, request.JSON(c, 64, new(document)), response.ErrBodyTooSlow)
 }
 
 func FuzzJSON(f *testing.F) {

@@ -23,13 +23,14 @@ var (
 	ErrUnavailable      = Error{Code: 100010, Status: http.StatusServiceUnavailable, Message: "not available now, come again later"}
 	ErrTimeout          = Error{Code: 100011, Status: http.StatusGatewayTimeout, Message: "it took too long"}
 	ErrClientGone       = Error{Code: 100012, Status: 499, Message: "the client has gone"} // nginx's number; nobody reads it but the log
+	ErrBodyTooSlow      = Error{Code: 100013, Status: http.StatusRequestTimeout, Message: "the body came too slowly"}
 )
 
 // Common returns the errors above.
 func Common() []Error {
 	return []Error{
 		ErrInternal, ErrNoRoute, ErrMethodNotAllowed, ErrTooManyRequests, ErrBadRequest, ErrBodyTooLarge, ErrMediaType,
-		ErrUnauthorized, ErrForbidden, ErrUnavailable, ErrTimeout, ErrClientGone,
+		ErrUnauthorized, ErrForbidden, ErrUnavailable, ErrTimeout, ErrClientGone, ErrBodyTooSlow,
 	}
 }
 

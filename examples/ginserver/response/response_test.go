@@ -101,11 +101,15 @@ func TestErrors(t *testing.T) {
 			got, log := answer(t, t.Context(), func(w *response.Writer, c *gin.Context) {
 				c.Header("Content-Length", "7") // of the answer that there will not be
 				c.Header("Etag", "x")
+				c.Header("Content-Type", "text/csv")
+				c.Header("Cache-Control", "public, max-age=3600")
 				w.Write(c, tt.err, gin.H{"never": "sent"})
 			})
 			assert.Equal(t, tt.status, got.Code)
 			assert.Equal(t, tt.body, got.Body.String())
 			assert.Empty(t, got.Header().Get("Etag"))
+			assert.Equal(t, "application/json; charset=utf-8", got.Header().Get("Content-Type"))
+			assert.Equal(t, "no-store", got.Header().Get("Cache-Control"))
 			assert.Equal(t, strconv.Itoa(got.Body.Len()), got.Header().Get("Content-Length"))
 			assert.Empty(t, got.Header().Get("Next"), "the handlers after it ran")
 			assert.Contains(t, log, "level="+tt.level+` msg="request failed" requestID=the-id `)

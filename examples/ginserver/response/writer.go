@@ -53,10 +53,14 @@ func (w *Writer) WriteStatus(c *gin.Context, status int, err error, data any) {
 		w.writeError(c, err)
 		return
 	}
-	c.Data(status, contentType, body)
+	send(c, status, body)
 }
 
-const contentType = "application/json; charset=utf-8"
+func send(c *gin.Context, status int, body []byte) {
+	const contentType = "application/json; charset=utf-8"
+	c.Header("Content-Type", contentType) // Data leaves a type alone that a handler has set before
+	c.Data(status, contentType, body)
+}
 
 // errorBody is the shape of every error.
 type errorBody struct {
@@ -81,11 +85,12 @@ func (w *Writer) writeError(c *gin.Context, err error) {
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified"} {
 		c.Writer.Header().Del(name) // they were meant for the answer that there will not be
 	}
+	c.Header("Cache-Control", "no-store") // whatever the handler meant to allow for its answer
 	body, err := jsonx.Marshal(errorBody{Code: e.Code, Message: e.Message, Reference: e.Reference, RequestID: reqid.FromContext(ctx)})
 	if err != nil { // strings and a number always have JSON
 		panic(err)
 	}
-	c.Data(e.Status, contentType, body)
+	send(c, e.Status, body)
 }
 
 // public returns what the client may know of err.
