@@ -37,8 +37,8 @@ type Request struct {
 
 // A Decision is the answer.
 type Decision struct {
-	Allowed bool
-	Reason  string // for people: "denied by policy-3v18jq"
+	Allowed bool   `json:"allowed"`
+	Reason  string `json:"reason"` // for people: "denied by policy-3v18jq"
 }
 
 // NewSet makes a set. It takes over from previous, which may be nil, the policies that are the same, so that one change among
