@@ -127,7 +127,7 @@ func createTables(tx *gorm.DB, key []byte) error {
 		_, _ = rand.Read(key) // never fails
 	}
 	// Revision 0 is what an authzserver has before its first load.
-	once := tx.Clauses(clause.OnConflict{DoNothing: true})
+	once := tx.Clauses(clause.OnConflict{DoNothing: true}).Session(&gorm.Session{})
 	return errors.Join(
 		once.Create([]revision{{"secrets", 1}, {"policies", 1}}).Error,
 		once.Create(&setting{Name: "instanceIDKey", Value: hex.EncodeToString(key)}).Error,
