@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 )
 
 // Options say how one authzserver runs. Begin with [Defaults].
 type Options struct {
-	Addr      string // host:port to answer at; port 0 takes a free one
-	Feed      string // host:port of the apiserver's gRPC feed
-	FeedToken string // shared with the apiserver
-	Redis     string // host:port of the Redis server that the apiserver publishes to
+	Addr      string       // host:port to answer at; port 0 takes a free one
+	Listener  net.Listener // if not nil, answer there; Addr is not used then, and Run closes it
+	Feed      string       // host:port of the apiserver's gRPC feed
+	FeedToken string       // shared with the apiserver
+	Redis     string       // host:port of the Redis server that the apiserver publishes to
 
 	// Debounce is how long after the news of a change it is fetched, so that many changes at once are one fetch.
 	Debounce time.Duration
@@ -34,7 +36,7 @@ func Defaults() Options {
 
 func (o Options) validate() error {
 	switch {
-	case o.Addr == "":
+	case o.Addr == "" && o.Listener == nil:
 		return errors.New("the address to answer at is empty, want host:port")
 	case o.Feed == "":
 		return errors.New("the address of the apiserver's feed is empty, want host:port")

@@ -19,20 +19,23 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 )
 
-// Run serves until ctx ends, then stops in order, and returns the errors of that.
+// Run serves until ctx ends, then stops in order, and returns the errors of that. It may run several times in one process.
 func Run(ctx context.Context, opts Options) error {
 	if err := opts.validate(); err != nil {
-		return fmt.Errorf("authzserver: %w", err)
+		return err
 	}
 	// Listening comes first and by itself: if the port is in use there is nothing to undo.
-	listener, err := net.Listen("tcp", opts.Addr)
+	listener, err := opts.Listener, error(nil)
+	if listener == nil {
+		listener, err = net.Listen("tcp", opts.Addr)
+	}
 	if err != nil {
-		return fmt.Errorf("authzserver: %w", err)
+		return err
 	}
 	log := opts.Log.With("server", "authz "+listener.Addr().String())
 	feed, err := dialFeed(opts.Feed, opts.FeedToken)
 	if err != nil {
-		return errors.Join(fmt.Errorf("authzserver: feed: %w", err), listener.Close())
+		return errors.Join(fmt.Errorf("feed: %w", err), listener.Close())
 	}
 	redis := notify.NewClient(opts.Redis)
 
@@ -58,7 +61,7 @@ func Run(ctx context.Context, opts Options) error {
 		gs.AddCallback(shutdown.Closer("redis", redis), shutdown.Closer("feed", feed)),
 	)
 	if err != nil {
-		return errors.Join(fmt.Errorf("authzserver: %w", err), listener.Close(), redis.Close(), feed.Close())
+		return errors.Join(err, listener.Close(), redis.Close(), feed.Close())
 	}
 	return gs.Run(ctx)
 }
