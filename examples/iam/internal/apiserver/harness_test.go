@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -220,3 +221,20 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
+// listen returns a listener that accepts connections and says nothing.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// status is for answers that are no JSON.
+func (s *server) status(path string) int {
+	s.t.Helper()
+	resp, err := http.Get(s.url + path)
+	require.NoError(s.t, err)
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}

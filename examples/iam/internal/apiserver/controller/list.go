@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"net/url"
 
 	"github.com/gin-gonic/gin"
 
@@ -43,6 +44,10 @@ func (p Policies) List(c *gin.Context) {
 }
 
 func page(c *gin.Context) (options objectmeta.ListOptions, err error) {
+	// net/http leaves out of a query what it cannot read, such as "offset=1;limit=2".
+	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+		return options, fmt.Errorf("%w: %w", service.ErrInvalidPage.Detail("the query cannot be read"), err)
+	}
 	if err := c.ShouldBindQuery(&options); err != nil {
 		return options, fmt.Errorf("%w: %w", service.ErrInvalidPage.Detail("offset and limit must be whole numbers"), err)
 	}
