@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,4 +88,14 @@ func (p *Publisher) Publish(ctx context.Context, event Event, version uint64) er
 		return fmt.Errorf("notify: publish %s %d: %w", event, version, err)
 	}
 	return nil
+}
+
+// SetLogger gives go-redis, which has one logger for the whole process, a place for what it has to say: debug messages, since
+// everything that fails is an error of the call, too. It is for main, before the first client is made.
+func SetLogger(log *slog.Logger) { redis.SetLogger(redisLogger{log}) }
+
+type redisLogger struct{ log *slog.Logger }
+
+func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, args...))
 }
