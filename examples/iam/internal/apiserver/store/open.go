@@ -68,7 +68,11 @@ func Open(ctx context.Context, dsn string, newKey []byte) (*Store, error) {
 	}
 
 	var err error
-	s.db, err = gorm.Open(dialector, &gorm.Config{Logger: logger.Discard, TranslateError: true, SkipDefaultTransaction: true})
+	s.db, err = gorm.Open(dialector, &gorm.Config{
+		Logger: logger.Discard, TranslateError: true, SkipDefaultTransaction: true,
+		// As exact as the least exact of the databases, so that an object looks the same when it was created and later.
+		NowFunc: func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
+	})
 	if err == nil {
 		s.pool, err = s.db.DB()
 	}
