@@ -19,12 +19,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/notify"
 	"github.com/gracekit/gracekit/jsonx"
 	"github.com/gracekit/gracekit/reqid"
 )
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
+	notify.SetLogger(slog.New(slog.DiscardHandler))
 	m.Run()
 }
 
