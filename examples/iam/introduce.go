@@ -24,6 +24,7 @@ func introduce(ctx context.Context, w io.Writer, at addresses, password string, 
 		fmt.Fprintf(&text, "authzserver   http://%s\n", addr)
 	}
 	if firstStart {
+		defer http.DefaultClient.CloseIdleConnections() // which a stop would wait for
 		d, err := makeDemo(ctx, "http://"+at.api, password)
 		if err == nil {
 			err = d.waitUntilAllowed(ctx, at.authz)

@@ -53,12 +53,8 @@ type server struct {
 func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server {
 	t.Helper()
 	s := &server{t: t, redis: miniredis.RunT(t), log: new(buffer)}
-	o := apiserver.Defaults()
-	o.Addr, o.Feed, o.FeedToken = "127.0.0.1:0", "127.0.0.1:0", feedToken
-	o.DB, o.InstanceIDKey = db, []byte("for tests")
+	o := options(t, db)
 	o.Redis = s.redis.Addr()
-	o.LoginKey, o.AdminPassword = loginKey, adminPassword
-	o.BcryptCost, o.LoginsPerSecond = bcrypt.MinCost, 1000
 	o.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ready := make(chan struct{})
 	o.OnReady = func(addr, feed string) {
@@ -85,6 +81,17 @@ func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server 
 	t.Cleanup(s.stop)
 	s.admin = s.login("admin", adminPassword)
 	return s
+}
+
+func options(t *testing.T, db string) apiserver.Options {
+	t.Helper()
+	o := apiserver.Defaults()
+	o.Addr, o.Feed, o.FeedToken = "127.0.0.1:0", "127.0.0.1:0", feedToken
+	o.DB, o.InstanceIDKey = db, []byte("for tests")
+	o.LoginKey, o.AdminPassword = loginKey, adminPassword
+	o.BcryptCost, o.LoginsPerSecond = bcrypt.MinCost, 1000
+	o.Log = slog.New(slog.DiscardHandler)
+	return o
 }
 
 // A client is somebody who is logged in.
