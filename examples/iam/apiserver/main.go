@@ -18,6 +18,7 @@ import (
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
 	"github.com/gracekit/gracekit/examples/iam/internal/embedded"
+	"github.com/gracekit/gracekit/examples/iam/internal/notify"
 	"github.com/gracekit/gracekit/reqid"
 	"github.com/gracekit/gracekit/signals"
 )
@@ -42,6 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	opts := cfg.Options
 	opts.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, nil)))
+	notify.SetLogger(opts.Log)
 	opts.Report = stdout
 	if opts.Redis == "" {
 		at, stop, err := embedded.Redis(cfg.embeddedRedis)

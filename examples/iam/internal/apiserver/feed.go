@@ -93,8 +93,11 @@ func logCalls(log *slog.Logger) grpc.StreamServerInterceptor {
 					level = slog.LevelInfo // the caller has gone
 				}
 			}
-			log.LogAttrs(ctx, level, "feed", slog.String("method", info.FullMethod), slog.String("code", code.String()),
-				slog.Duration("took", time.Since(begin)), slog.Any("error", err))
+			attrs := []slog.Attr{slog.String("method", info.FullMethod), slog.String("code", code.String()), slog.Duration("took", time.Since(begin))}
+			if err != nil {
+				attrs = append(attrs, slog.Any("error", err))
+			}
+			log.LogAttrs(ctx, level, "feed", attrs...)
 			if code == codes.Unknown {
 				err = status.Error(codes.Internal, "internal error")
 			}

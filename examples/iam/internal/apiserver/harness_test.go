@@ -19,12 +19,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/notify"
 	"github.com/gracekit/gracekit/jsonx"
 	"github.com/gracekit/gracekit/reqid"
 )
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
+	notify.SetLogger(slog.New(slog.DiscardHandler))
 	m.Run()
 }
 
@@ -51,12 +53,8 @@ type server struct {
 func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server {
 	t.Helper()
 	s := &server{t: t, redis: miniredis.RunT(t), log: new(buffer)}
-	o := apiserver.Defaults()
-	o.Addr, o.Feed, o.FeedToken = "127.0.0.1:0", "127.0.0.1:0", feedToken
-	o.DB, o.InstanceIDKey = db, []byte("for tests")
+	o := options(t, db)
 	o.Redis = s.redis.Addr()
-	o.LoginKey, o.AdminPassword = loginKey, adminPassword
-	o.BcryptCost, o.LoginsPerSecond = bcrypt.MinCost, 1000
 	o.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	ready := make(chan struct{})
 	o.OnReady = func(addr, feed string) {
@@ -83,6 +81,17 @@ func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server 
 	t.Cleanup(s.stop)
 	s.admin = s.login("admin", adminPassword)
 	return s
+}
+
+func options(t *testing.T, db string) apiserver.Options {
+	t.Helper()
+	o := apiserver.Defaults()
+	o.Addr, o.Feed, o.FeedToken = "127.0.0.1:0", "127.0.0.1:0", feedToken
+	o.DB, o.InstanceIDKey = db, []byte("for tests")
+	o.LoginKey, o.AdminPassword = loginKey, adminPassword
+	o.BcryptCost, o.LoginsPerSecond = bcrypt.MinCost, 1000
+	o.Log = slog.New(slog.DiscardHandler)
+	return o
 }
 
 // A client is somebody who is logged in.

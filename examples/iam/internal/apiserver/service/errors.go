@@ -9,24 +9,25 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/store"
 )
 
-// What clients may be told, beyond what every API has. A resource of its own gets a range of its own: 1201xx, 1202xx, …
+// What clients may be told, beyond what every API has. A resource gets a range of its own: 1301xx, 1302xx, …; those of the authzserver
+// begin at 120001.
 var (
-	ErrInvalidField  = response.Error{Code: 120001, Status: http.StatusBadRequest, Message: "a field is not valid"}
-	ErrInvalidName   = response.Error{Code: 120002, Status: http.StatusBadRequest, Message: "the name is not valid"}
-	ErrInvalidID     = response.Error{Code: 120003, Status: http.StatusBadRequest, Message: "the instance ID is not valid"}
-	ErrInvalidPage   = response.Error{Code: 120004, Status: http.StatusBadRequest, Message: "offset or limit is not valid"}
-	ErrInvalidToken  = response.Error{Code: 120005, Status: http.StatusUnauthorized, Message: "the token is not valid"}
-	ErrExpiredToken  = response.Error{Code: 120006, Status: http.StatusUnauthorized, Message: "the token has expired, log in again"}
-	ErrWrongPassword = response.Error{Code: 120007, Status: http.StatusUnauthorized, Message: "wrong name or password"}
+	ErrInvalidField  = response.Error{Code: 130001, Status: http.StatusBadRequest, Message: "a field is not valid"}
+	ErrInvalidName   = response.Error{Code: 130002, Status: http.StatusBadRequest, Message: "the name is not valid"}
+	ErrInvalidID     = response.Error{Code: 130003, Status: http.StatusBadRequest, Message: "the instance ID is not valid"}
+	ErrInvalidPage   = response.Error{Code: 130004, Status: http.StatusBadRequest, Message: "offset or limit is not valid"}
+	ErrInvalidToken  = response.Error{Code: 130005, Status: http.StatusUnauthorized, Message: "the token is not valid"}
+	ErrExpiredToken  = response.Error{Code: 130006, Status: http.StatusUnauthorized, Message: "the token has expired, log in again"}
+	ErrWrongPassword = response.Error{Code: 130007, Status: http.StatusUnauthorized, Message: "wrong name or password"}
 
-	ErrUserNotFound   = response.Error{Code: 120101, Status: http.StatusNotFound, Message: "there is no such user"}
-	ErrUserExists     = response.Error{Code: 120102, Status: http.StatusConflict, Message: "there is a user of this name"}
-	ErrOwnAdmin       = response.Error{Code: 120103, Status: http.StatusConflict, Message: "an admin cannot delete or demote itself; another one can"}
-	ErrSecretNotFound = response.Error{Code: 120201, Status: http.StatusNotFound, Message: "there is no such secret"}
-	ErrSecretExists   = response.Error{Code: 120202, Status: http.StatusConflict, Message: "you have a secret of this name"}
-	ErrPolicyNotFound = response.Error{Code: 120301, Status: http.StatusNotFound, Message: "there is no such policy"}
-	ErrPolicyExists   = response.Error{Code: 120302, Status: http.StatusConflict, Message: "you have a policy of this name"}
-	ErrInvalidPolicy  = response.Error{Code: 120303, Status: http.StatusBadRequest, Message: "the policy is not valid"}
+	ErrUserNotFound   = response.Error{Code: 130101, Status: http.StatusNotFound, Message: "there is no such user"}
+	ErrUserExists     = response.Error{Code: 130102, Status: http.StatusConflict, Message: "there is a user of this name"}
+	ErrOwnAdmin       = response.Error{Code: 130103, Status: http.StatusConflict, Message: "an admin cannot delete or demote itself; another one can"}
+	ErrSecretNotFound = response.Error{Code: 130201, Status: http.StatusNotFound, Message: "there is no such secret"}
+	ErrSecretExists   = response.Error{Code: 130202, Status: http.StatusConflict, Message: "you have a secret of this name"}
+	ErrPolicyNotFound = response.Error{Code: 130301, Status: http.StatusNotFound, Message: "there is no such policy"}
+	ErrPolicyExists   = response.Error{Code: 130302, Status: http.StatusConflict, Message: "you have a policy of this name"}
+	ErrInvalidPolicy  = response.Error{Code: 130303, Status: http.StatusBadRequest, Message: "the policy is not valid"}
 )
 
 // Errors returns the errors above, for [response.NewCodes].
