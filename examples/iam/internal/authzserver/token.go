@@ -14,11 +14,11 @@ import (
 
 // What this server answers to a token that does not count.
 var (
-	ErrTokenMissing  = response.Error{Code: 120001, Status: http.StatusUnauthorized, Message: "the header Authorization: Bearer <token> is missing"}
-	ErrTokenInvalid  = response.Error{Code: 120002, Status: http.StatusUnauthorized, Message: "the token is not valid"}
-	ErrTokenExpired  = response.Error{Code: 120003, Status: http.StatusUnauthorized, Message: "the token has expired"}
-	ErrTokenLifetime = response.Error{Code: 120004, Status: http.StatusUnauthorized, Message: "the token must have an expiry (exp), at most an hour ahead"}
-	ErrSecretExpired = response.Error{Code: 120005, Status: http.StatusUnauthorized, Message: "the secret that signed the token has expired"}
+	ErrTokenMissing  = response.Error{Code: 121001, Status: http.StatusUnauthorized, Message: "the header Authorization: Bearer <token> is missing"}
+	ErrTokenInvalid  = response.Error{Code: 121002, Status: http.StatusUnauthorized, Message: "the token is not valid"}
+	ErrTokenExpired  = response.Error{Code: 121003, Status: http.StatusUnauthorized, Message: "the token has expired"}
+	ErrTokenLifetime = response.Error{Code: 121004, Status: http.StatusUnauthorized, Message: "the token must have an expiry (exp), at most an hour ahead"}
+	ErrSecretExpired = response.Error{Code: 121005, Status: http.StatusUnauthorized, Message: "the secret that signed the token has expired"}
 )
 
 // Errors returns the errors above, for [response.NewCodes].
