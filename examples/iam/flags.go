@@ -21,6 +21,7 @@ type config struct {
 	redis string
 	delay time.Duration
 	grace time.Duration
+	cost  int // of the passwords
 
 	feedToken, loginKey, adminPassword string // made anew at each start
 }
@@ -35,6 +36,8 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	flags.StringVar(&cfg.redis, "redis", "", "`host:port` of a Redis server; without it one runs in this process")
 	flags.DurationVar(&cfg.delay, "delay", 0, "how long to go on serving after the signal, while load balancers notice")
 	flags.DurationVar(&cfg.grace, "grace", 25*time.Second, "how long stopping may take in all")
+
+	flags.IntVar(&cfg.cost, "bcrypt-cost", apiserver.Defaults().BcryptCost, "of the passwords; each step doubles the time of a login")
 
 	err := flags.Parse(args)
 	switch {
@@ -66,6 +69,7 @@ func (c config) apiserver(log *slog.Logger, redis string) (o apiserver.Options, 
 	o.Addr, o.Feed, o.FeedToken = c.addr(0), c.addr(1), c.feedToken
 	o.DB, o.Redis = c.db, redis
 	o.LoginKey, o.AdminPassword = []byte(c.loginKey), c.adminPassword
+	o.BcryptCost = c.cost
 	o.OnFirstStart = func() { first.Store(true) }
 	o.Delay, o.Grace = c.delay, c.grace
 	o.Log = log

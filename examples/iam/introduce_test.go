@@ -43,7 +43,7 @@ func introduced(t *testing.T, args ...string) (text string, stop func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join(append([]string{"-ports", "0"}, args...), "\n"), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join(append([]string{"-ports", "0", "-bcrypt-cost", "4"}, args...), "\n"), "GORACE=atexit_sleep_ms=0")
 	var stderr bytes.Buffer // read after the end only
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

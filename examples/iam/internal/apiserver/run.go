@@ -93,15 +93,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	return err
 }
 
-func newServices(ctx context.Context, o Options, db *store.Store, client *redis.Client) (service.Services, error) {
-	services, err := service.New(service.Config{
+func newServices(ctx context.Context, o Options, db *store.Store, client *redis.Client) (services service.Services, err error) {
+	services = service.New(service.Config{
 		Store: db, Publisher: notify.NewPublisher(client), Log: o.Log,
 		LoginKey: o.LoginKey, LoginTTL: o.LoginTTL, BcryptCost: o.BcryptCost,
 		CountLimit: 8, CountTimeout: 5 * time.Second,
 	})
-	if err != nil {
-		return services, err
-	}
 	created, err := services.Users.EnsureAdmin(ctx, o.AdminPassword)
 	if err != nil {
 		return services, fmt.Errorf("creating the user %s: %w", service.AdminName, err)

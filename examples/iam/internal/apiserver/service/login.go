@@ -31,7 +31,7 @@ type loginClaims struct {
 // Login returns a token for the user, and until when it is valid.
 func (u Users) Login(ctx context.Context, name, password string) (token string, expires time.Time, err error) {
 	user, err := u.Store.Users.Get(ctx, name)
-	hash := u.dummyHash // so that a name nobody has takes as long as a wrong password
+	hash := u.noHash // so that a name nobody has takes as long as a wrong password
 	switch {
 	case err == nil:
 		hash = []byte(user.PasswordHash)

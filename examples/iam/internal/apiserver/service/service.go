@@ -7,7 +7,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
@@ -58,18 +57,14 @@ type (
 // core is what all of them have.
 type core struct {
 	Config
-	hashing   *semaphore.Weighted // passwords that are hashed at the same time: it is work for a whole core
-	dummyHash []byte
+	hashing *semaphore.Weighted // passwords that are hashed at the same time: each is work for a whole core
+	noHash  []byte              // of a user who does not exist
 }
 
 // New returns the services.
-func New(config Config) (Services, error) {
-	c := &core{Config: config, hashing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))}
-	var err error
-	if c.dummyHash, err = hashPassword("nobody's password", config.BcryptCost); err != nil {
-		return Services{}, fmt.Errorf("bcrypt cost %d: %w", config.BcryptCost, err)
-	}
-	return Services{Users{c}, Secrets{c}, Policies{c}}, nil
+func New(config Config) Services {
+	c := &core{Config: config, hashing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))), noHash: impossibleHash(config.BcryptCost)}
+	return Services{Users{c}, Secrets{c}, Policies{c}}
 }
 
 // changed tells the authzservers, after the commit and only then. That it fails is no failure of the request, whose change is made: the

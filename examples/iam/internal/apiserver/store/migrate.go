@@ -116,10 +116,7 @@ func createTables(tx *gorm.DB, key []byte) error {
 		Kind     string `gorm:"column:kind;type:varchar(16);primaryKey"`
 		Revision uint64 `gorm:"column:revision;not null"`
 	}
-	if tx.Name() == "mysql" { // whose usual collations take Ann and ann, and "a" and "ä", for the same name
-		tx = tx.Set("gorm:table_options", "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
-	}
-	if err := tx.AutoMigrate(&user{}, &secret{}, &policy{}, &revision{}, &setting{}); err != nil {
+	if err := withTableOptions(tx).AutoMigrate(&user{}, &secret{}, &policy{}, &revision{}, &setting{}); err != nil {
 		return err
 	}
 	if len(key) == 0 {
@@ -132,4 +129,12 @@ func createTables(tx *gorm.DB, key []byte) error {
 		once.Create([]revision{{"secrets", 1}, {"policies", 1}}).Error,
 		once.Create(&setting{Name: "instanceIDKey", Value: hex.EncodeToString(key)}).Error,
 	)
+}
+
+// withTableOptions is for whatever creates tables.
+func withTableOptions(tx *gorm.DB) *gorm.DB {
+	if tx.Name() == "mysql" { // whose usual collations take Ann and ann, and "a" and "ä", for the same name
+		return tx.Set("gorm:table_options", "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin")
+	}
+	return tx
 }
