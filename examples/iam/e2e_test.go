@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ func testSystem(t *testing.T, s *system) {
 		{"an authzserver is killed", testAuthzserverKilled},
 		{"the apiserver is away", testApiserverAway},
 		{"each is stopped under load", testStopsUnderLoad},
+		{"another database", testAnotherDatabase},
 		{"the logs", testLogs},
 	}
 	for _, step := range steps {
@@ -204,6 +206,23 @@ func testApiserverAway(t *testing.T, s *system) {
 	s.now(true, "away:before")
 	s.allow("away:after")
 	s.eventually(true, "away:after")
+}
+
+// A new, empty database is newer than the old one, however many changes that had seen.
+func testAnotherDatabase(t *testing.T, s *system) {
+	s.allow("old:database")
+	s.eventually(true, "old:database")
+	s.api.terminate()
+	s.db = "memory"
+	s.startAPI()
+	admin := s.logIn("admin", "the password of admin")
+	s.must(admin, http.StatusCreated, "POST", "/v1/secrets", object{"metadata": object{"name": "first"}}) // what the authzservers hear of
+	for i := range s.authz {
+		require.Eventually(t, func() bool {
+			_, err := s.ask(i, "old:database")
+			return err != nil && strings.HasPrefix(err.Error(), "401 Unauthorized: ")
+		}, soon, 5*time.Millisecond, "authzserver %d still knows ann's old secret", i)
+	}
 }
 
 // Keys, tokens and passwords are in no log.

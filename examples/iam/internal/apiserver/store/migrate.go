@@ -123,10 +123,12 @@ func createTables(tx *gorm.DB, key []byte) error {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
 	}
-	// Revision 0 is what an authzserver has before its first load.
+	// Not 1: an authzserver that still holds the state of an earlier database, which this one replaces, would take its own for the
+	// newer one, or even for the same. Revision 0 is what it has before its first load.
+	begin := uint64(time.Now().UnixMilli())
 	once := tx.Clauses(clause.OnConflict{DoNothing: true}).Session(&gorm.Session{})
 	return errors.Join(
-		once.Create([]revision{{"secrets", 1}, {"policies", 1}}).Error,
+		once.Create([]revision{{"secrets", begin}, {"policies", begin}}).Error,
 		once.Create(&setting{Name: "instanceIDKey", Value: hex.EncodeToString(key)}).Error,
 	)
 }
