@@ -134,8 +134,28 @@ func (s *system) logIn(name, password string) string {
 // allow has ann create a policy with which anybody may read the resource, and returns its ID.
 func (s *system) allow(resource string) (id string) {
 	s.t.Helper()
-	answer := s.must(s.login, http.StatusCreated, "POST", "/v1/policies", object{"metadata": object{"name": strings.ReplaceAll(resource, ":", ".")}, "policy": policyFor(resource)})
-	return answer["metadata"].(object)["instanceID"].(string)
+	id, err := s.create(resource)
+	require.NoError(s.t, err)
+	return id
+}
+
+func (s *system) create(resource string) (id string, err error) {
+	_, id, err = s.post(s.apiAddr, strings.ReplaceAll(resource, ":", "."), resource)
+	return id, err
+}
+
+func (s *system) post(addr, name, resource string) (resp *http.Response, id string, err error) {
+	resp, data, err := s.do("POST", "http://"+addr+"/v1/policies", s.login, object{"metadata": object{"name": name}, "policy": policyFor(resource)})
+	if err != nil {
+		return nil, "", err
+	}
+	var created struct {
+		Metadata struct{ InstanceID string }
+	}
+	if err := json.Unmarshal(data, &created); err != nil || resp.StatusCode != http.StatusCreated {
+		return resp, "", fmt.Errorf("%s: %s", resp.Status, data)
+	}
+	return resp, created.Metadata.InstanceID, nil
 }
 
 func policyFor(resource string) object {

@@ -103,44 +103,49 @@ func testDeletions(t *testing.T, s *system) {
 	const changes, together = 200, 4
 	ids := make([]string, changes)
 	resource := func(i int) string { return fmt.Sprintf("deletions:%d", i) }
-	for i := range ids {
-		ids[i] = s.allow(resource(i))
+	// each calls do for all of them, from so many goroutines.
+	each := func(do func(i int)) {
+		var wg sync.WaitGroup
+		for worker := range together {
+			wg.Go(func() {
+				for i := worker; i < changes && !t.Failed(); i += together {
+					do(i)
+				}
+			})
+		}
+		wg.Wait()
+		require.False(t, t.Failed())
 	}
-	s.eventually(true, resource(changes-1))
+	each(func(i int) {
+		var err error
+		ids[i], err = s.create(resource(i))
+		assert.NoError(t, err)
+	})
 	for i := range ids {
-		s.now(true, resource(i))
+		s.eventually(true, resource(i))
 	}
 
 	took := make([]time.Duration, changes)
-	var wg sync.WaitGroup
-	for worker := range together {
-		wg.Go(func() {
-			for i := worker; i < changes; i += together {
-				resp, data, err := s.do("DELETE", "http://"+s.apiAddr+"/v1/policies/"+ids[i], s.login, nil)
-				if !assert.NoError(t, err) || !assert.Equal(t, http.StatusNoContent, resp.StatusCode, "%s", data) {
+	each(func(i int) {
+		resp, data, err := s.do("DELETE", "http://"+s.apiAddr+"/v1/policies/"+ids[i], s.login, nil)
+		if !assert.NoError(t, err) || !assert.Equal(t, http.StatusNoContent, resp.StatusCode, "%s", data) {
+			return
+		}
+		begin := time.Now()
+		for server := range s.authz {
+			for {
+				allowed, err := s.ask(server, resource(i))
+				if !assert.NoError(t, err) || !assert.Less(t, time.Since(begin), soon, "authzserver %d still allows %s", server, resource(i)) {
 					return
 				}
-				begin := time.Now()
-				for server := range s.authz {
-					for {
-						allowed, err := s.ask(server, resource(i))
-						if !assert.NoError(t, err) {
-							return
-						}
-						if !allowed {
-							break
-						}
-						if !assert.Less(t, time.Since(begin), soon, "authzserver %d still allows %s", server, resource(i)) {
-							return
-						}
-						time.Sleep(2 * time.Millisecond)
-					}
+				if !allowed {
+					break
 				}
-				took[i] = time.Since(begin)
+				time.Sleep(2 * time.Millisecond)
 			}
-		})
-	}
-	wg.Wait()
+		}
+		took[i] = time.Since(begin)
+	})
 	slices.Sort(took)
 	p99, late := took[changes*99/100], 0
 	for _, d := range took {
