@@ -46,7 +46,7 @@ func (u Users) delete(ctx context.Context, condition clause.Expression) (Revisio
 		return found(tx.Where(condition).Delete(&model.User{}))
 	})
 	if err != nil {
-		return Revisions{}, translate(err)
+		return Revisions{}, translate(ctx, err)
 	}
 	return now, nil
 }

@@ -23,7 +23,7 @@ func (o Owned[T, K]) List(ctx context.Context, owner model.UserID, offset, limit
 func (o Owned[T, K]) Count(ctx context.Context, owner model.UserID) (int64, error) {
 	var n int64
 	err := o.s.db.WithContext(ctx).Model(new(T)).Where(where("ownerID", owner)).Count(&n).Error
-	return n, err
+	return n, translate(ctx, err)
 }
 
 // list reads the page and the number of all from one state of the database, so that they fit together.

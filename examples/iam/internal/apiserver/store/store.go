@@ -83,7 +83,7 @@ func (s *Store) write(ctx context.Context, kind revisionKind, change func(tx *go
 		}
 		return change(tx)
 	})
-	return now, translate(err)
+	return now, translate(ctx, err)
 }
 
 func countUp(tx *gorm.DB, kind revisionKind) (uint64, error) {
@@ -103,12 +103,14 @@ func countUp(tx *gorm.DB, kind revisionKind) (uint64, error) {
 func (s *Store) snapshot(ctx context.Context, read func(tx *gorm.DB) error) error {
 	// MariaDB's default isolation and all there is in SQLite do this already; PostgreSQL has to be told.
 	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-	return translate(s.db.WithContext(ctx).Transaction(read, options))
+	return translate(ctx, s.db.WithContext(ctx).Transaction(read, options))
 }
 
-// translate lets callers know this package's errors and not GORM's.
-func translate(err error) error {
+// translate lets callers know this package's errors and not GORM's, and the end of their context as such: SQLite says "interrupted".
+func translate(ctx context.Context, err error) error {
 	switch {
+	case err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return ErrNotFound
 	case errors.Is(err, gorm.ErrDuplicatedKey):

@@ -12,10 +12,10 @@ import (
 // Update writes these columns of the user with this name, and nothing else, and returns the user as it is then.
 func (u Users) Update(ctx context.Context, user *model.User, columns ...string) (updated *model.User, err error) {
 	err = u.s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		updated, err = update(tx.Where(where("name", user.Name)), user, columns)
+		updated, err = update(ctx, tx.Where(where("name", user.Name)), user, columns)
 		return err
 	})
-	return updated, translate(err)
+	return updated, translate(ctx, err)
 }
 
 // Update writes these columns of the object, and nothing else, if it belongs to the owner, and returns it as it is then, with the
@@ -24,16 +24,16 @@ func (o Owned[T, K]) Update(ctx context.Context, owner model.UserID, id objectme
 	updated *T, revision uint64, err error,
 ) {
 	revision, err = o.s.write(ctx, o.kind, func(tx *gorm.DB) error {
-		updated, err = update(tx.Where(where("ownerID", owner)).Where(where("id", id)), object, columns)
+		updated, err = update(ctx, tx.Where(where("ownerID", owner)).Where(where("id", id)), object, columns)
 		return err
 	})
 	return updated, revision, err
 }
 
-func update[T any](query *gorm.DB, object *T, columns []string) (*T, error) {
+func update[T any](ctx context.Context, query *gorm.DB, object *T, columns []string) (*T, error) {
 	query = query.Session(&gorm.Session{}) // so that it can be used twice
 	if err := found(query.Model(new(T)).Select(columns).Updates(object)); err != nil {
 		return nil, err
 	}
-	return first[T](query)
+	return first[T](ctx, query)
 }
