@@ -18,6 +18,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/model"
+	"github.com/gracekit/gracekit/health"
 )
 
 // Open connects to a database, brings its tables up to date, and sets the key of the process's instance IDs, which the database
@@ -51,7 +52,11 @@ func Open(ctx context.Context, dsn string, newKey []byte) (*Store, error) {
 		dialector = sqlite.Open(name)
 		connections = 1 // in memory, waiting for each other is cheaper than to be refused and to try again
 	case scheme == "sqlite" && rest != "":
-		dialector = sqlite.Open(fileName(rest))
+		name := fileName(rest)
+		if err := switchToWAL(ctx, name); err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		dialector = sqlite.Open(name)
 	case scheme == "mysql" && rest != "":
 		config, err := mysqldriver.ParseDSN(rest)
 		if err != nil {
@@ -92,6 +97,26 @@ func Open(ctx context.Context, dsn string, newKey []byte) (*Store, error) {
 func fileName(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)"
+}
+
+// switchToWAL makes the first connection, again and again while another process that starts at the same time does so: unlike
+// everything later, this fails at once and does not wait for busy_timeout. The file remembers it, so it happens to a new database only.
+func switchToWAL(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return health.Wait(ctx, func(ctx context.Context) error {
+		pool, err := sql.Open(sqlite.DriverName, name)
+		if err != nil {
+			return health.Permanent(err)
+		}
+		err = errors.Join(pool.PingContext(ctx), pool.Close())
+		const sqliteBusy = 5 // the primary code, below those that say more
+		var coded interface{ Code() int }
+		if errors.As(err, &coded) && coded.Code()&0xff == sqliteBusy {
+			return err
+		}
+		return health.Permanent(err)
+	}, health.AttemptTimeout(10*time.Second))
 }
 
 // Every connection of the process that uses this name gets the same database.
