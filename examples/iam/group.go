@@ -17,9 +17,9 @@ type group struct {
 	errs []error
 }
 
-func newGroup(parent context.Context) (*group, context.Context) {
+func newGroup(parent context.Context) *group {
 	ctx, cancel := context.WithCancelCause(parent)
-	return &group{ctx: ctx, cancel: cancel}, ctx
+	return &group{ctx: ctx, cancel: cancel}
 }
 
 // run starts fn. It may be called by what runs already.

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 
 	// The first server that fails ends the others, and so does the end of ctx. Each one stops in its own order.
-	group, ctx := newGroup(ctx)
+	group := newGroup(ctx)
 	api, firstStart := cfg.apiserver(log, redisAddr)
 	ready := make(chan addresses, 1)
 	api.OnReady = func(addr, feed string) { ready <- addresses{api: addr, feed: feed} }

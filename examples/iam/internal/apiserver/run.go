@@ -26,29 +26,30 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	// What is open has to be closed here, until it is known how to stop.
-	var open closers
-	defer func() { err = errors.Join(err, open.close()) }()
-	// Listening comes first: if a port is in use there is nothing to undo.
+	// Listening comes first: if a port is in use there is nothing to undo. The servers close the listeners, if it ever comes to serving.
 	api, err := net.Listen("tcp", o.Addr)
 	if err != nil {
 		return err
 	}
-	open.add(api)
+	defer api.Close()
 	feed, err := listenFeed(o.Feed)
 	if err != nil {
 		return err
 	}
-	open.add(feed)
+	defer feed.Close()
 	o.Log = o.Log.With("server", "api "+api.Addr().String())
 
 	db, err := store.Open(ctx, o.DB, o.InstanceIDKey)
 	if err != nil {
 		return err
 	}
-	open.add(db)
 	client := notify.NewClient(o.Redis)
-	open.add(client)
+	started := false
+	defer func() {
+		if !started { // afterwards they are closed when nobody uses them any more
+			err = errors.Join(err, client.Close(), db.Close())
+		}
+	}()
 	services, err := newServices(ctx, o, db, client)
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	open = nil // all of it is gs's from here on
+	started = true
 	err = gs.Run(ctx)
 	if o.Report != nil {
 		fmt.Fprint(o.Report, gs.Report())
@@ -138,19 +139,4 @@ func announce(ctx context.Context, o Options, api, feed net.Listener) error {
 		o.OnReady(api.Addr().String(), feed.Addr().String())
 	}
 	return nil
-}
-
-// closers are closed in reverse order.
-type closers []interface{ Close() error }
-
-func (c *closers) add(more ...interface{ Close() error }) { *c = append(*c, more...) }
-
-func (c closers) close() error {
-	var errs []error
-	for i := len(c) - 1; i >= 0; i-- {
-		if err := c[i].Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
