@@ -191,6 +191,7 @@ func testAuthzserverKilled(t *testing.T, s *system) {
 func testApiserverAway(t *testing.T, s *system) {
 	s.allow("away:before")
 	s.eventually(true, "away:before")
+	s.client.CloseIdleConnections() // a connection that was never used would hold the stop up for 5s
 	s.api.terminate()
 	for range 50 {
 		s.now(true, "away:before")
@@ -217,6 +218,7 @@ func testApiserverAway(t *testing.T, s *system) {
 func testAnotherDatabase(t *testing.T, s *system) {
 	s.allow("old:database")
 	s.eventually(true, "old:database")
+	s.client.CloseIdleConnections() // a connection that was never used would hold the stop up for 5s
 	s.api.terminate()
 	s.db = "memory"
 	s.startAPI()

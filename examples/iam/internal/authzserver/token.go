@@ -14,7 +14,7 @@ import (
 
 // What this server answers to a token that does not count.
 var (
-	ErrTokenMissing  = response.Error{Code: 121001, Status: http.StatusUnauthorized, Message: "the header Authorization: Bearer <token> is missing"}
+	ErrTokenMissing  = response.Error{Code: 121001, Status: http.StatusUnauthorized, Message: "the token is missing: want it in the header Authorization, after the word Bearer"}
 	ErrTokenInvalid  = response.Error{Code: 121002, Status: http.StatusUnauthorized, Message: "the token is not valid"}
 	ErrTokenExpired  = response.Error{Code: 121003, Status: http.StatusUnauthorized, Message: "the token has expired"}
 	ErrTokenLifetime = response.Error{Code: 121004, Status: http.StatusUnauthorized, Message: "the token must have an expiry (exp), at most an hour ahead"}

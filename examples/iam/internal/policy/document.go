@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gracekit/gracekit/jsonx"
@@ -152,10 +153,11 @@ func (d Document) Validate() error {
 	return nil
 }
 
-// unexpectedEnd says what io.EOF means in the middle of a document.
+// unexpectedEnd gives the end of the data in the middle of a document, which Go's releases report in three ways, one error.
 func unexpectedEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+	var syntaxErr *jsonx.SyntaxError
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntaxErr) && strings.Contains(err.Error(), "unexpected end") {
+		return errors.New("the document ends in the middle")
 	}
 	return err
 }

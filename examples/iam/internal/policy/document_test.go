@@ -33,9 +33,9 @@ func TestParseRefuses(t *testing.T) {
 	with := func(old, replacement string) string { return strings.Replace(good, old, replacement, 1) }
 	many := func(n int) string { return `["` + strings.Join(make([]string, n), `a","`) + `a"]` }
 	tests := []struct{ name, document, want string }{
-		{"nothing", "", "policy: unexpected EOF"},
-		{"half", good[:60], "policy: unexpected EOF"},
-		{"half, after a member", `{"effect":"allow"`, "policy: unexpected EOF"},
+		{"nothing", "", "policy: the document ends in the middle"},
+		{"half", good[:60], "policy: the document ends in the middle"},
+		{"half, after a member", `{"effect":"allow"`, "policy: the document ends in the middle"},
 		{"a list", "[]", "policy: the document is not a JSON object"},
 		{"null", "null", "policy: the document is not a JSON object"},
 		{"empty", "{}", `policy: effect "", want "allow" or "deny"`},
