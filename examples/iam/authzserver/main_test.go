@@ -1,0 +1,128 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary runs itself again to be the server, so that it gets real signals.
+const childVariable = "AUTHZSERVER_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		main()
+		return
+	}
+	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+func exitStatus(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	require.NoError(t, err)
+	return 0
+}
+
+func TestBadStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(empty, []byte(" \n"), 0o600))
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no token", nil, "-feed-token-file is missing: the file with the token that the apiserver has, too"},
+		{"two tokens", []string{"-feed-token", "a", "-feed-token-file", empty}, "-feed-token and -feed-token-file are both given, want one of them"},
+		{"empty token", []string{"-feed-token-file", empty}, "-feed-token-file: " + empty + " is empty"},
+		{"no such file", []string{"-feed-token-file", dir + "/no"}, "-feed-token-file: open " + dir + "/no: no such file or directory"},
+		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
+		{"an argument", []string{"start"}, `unexpected argument "start" (-help lists the flags)`},
+		{"debounce", []string{"-debounce", "-1s"}, "-debounce is -1s, must not be negative"},
+		{"reload", []string{"-reload", "0s"}, "-reload is 0s, must be positive"},
+		{"grace", []string{"-grace", "0s"}, "-grace is 0s, must be positive"},
+		{"delay", []string{"-delay", "-1s"}, "-delay is -1s, must not be negative"},
+		{"long delay", []string{"-delay", "30s"}, "-delay is 30s, which leaves nothing of -grace 25s to stop in"},
+		{"no port", []string{"-feed-token", "a", "-addr", "localhost"}, "listen tcp: address localhost: missing port in address"},
+		{"no feed", []string{"-feed-token", "a", "-feed", ""}, "the address of the apiserver's feed is empty, want host:port"},
+		{"no Redis", []string{"-feed-token", "a", "-redis", ""}, "the address of Redis is empty, want host:port"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			output, err := command(t, tt.args...).CombinedOutput()
+			assert.Equal(t, 1, exitStatus(t, err), "exit status")
+			assert.Equal(t, "authzserver: "+tt.want+"\n", string(output))
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	output, err := command(t, "-help").CombinedOutput()
+	assert.Equal(t, 0, exitStatus(t, err), "exit status")
+	assert.Contains(t, string(output), "usage: authzserver [flags]\n")
+	assert.Contains(t, string(output), "-feed-token-file file\n")
+}
+
+// A server that has never been ready, because there is neither an apiserver nor Redis, says so and stops when it is told to.
+func TestStopBeforeReady(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, "-addr", "127.0.0.1:0", "-feed", "127.0.0.1:1", "-redis", "127.0.0.1:1", "-feed-token", "a")
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var log strings.Builder
+	told := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		log.WriteString(lines.Text() + "\n")
+		m := regexp.MustCompile(`msg="cannot load policies, trying until it works" server="authz (\S+)"`).FindStringSubmatch(lines.Text())
+		if m == nil || told {
+			continue
+		}
+		told = true
+		for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+			resp, err := http.Get("http://" + m[1] + path)
+			require.NoError(t, err)
+			_ = resp.Body.Close()
+			assert.Equal(t, want, resp.StatusCode, path)
+		}
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	}
+	assert.Equal(t, 0, exitStatus(t, cmd.Wait()), "exit status")
+	assert.True(t, told)
+	assert.NotContains(t, log.String(), "msg=ready")
+	assert.Contains(t, log.String(), `msg="shutdown complete"`)
+}

@@ -1,0 +1,142 @@
+// Package apiserver is the control plane: it owns the users, secrets and policies, serves the API that manages them, feeds the
+// authzservers, and tells them when something has changed.
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/service"
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/store"
+	"github.com/gracekit/gracekit/examples/iam/internal/notify"
+	"github.com/gracekit/gracekit/health"
+	"github.com/gracekit/gracekit/shutdown"
+)
+
+// Run serves until ctx ends, then stops in order, first the listeners and last the database, and returns the errors of that.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	// Listening comes first: if a port is in use there is nothing to undo. The servers close the listeners, if it ever comes to serving.
+	api, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	feed, err := listenFeed(o.Feed)
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	o.Log = o.Log.With("server", "api "+api.Addr().String())
+
+	db, err := store.Open(ctx, o.DB, o.InstanceIDKey)
+	if err != nil {
+		return err
+	}
+	client := notify.NewClient(o.Redis)
+	started := false
+	defer func() {
+		if !started { // afterwards they are closed when nobody uses them any more
+			err = errors.Join(err, client.Close(), db.Close())
+		}
+	}()
+	services, err := newServices(ctx, o, db, client)
+	if err != nil {
+		return err
+	}
+
+	gs := shutdown.New(shutdown.Grace(o.Grace), shutdown.Delay(o.Delay), shutdown.Logger(o.Log))
+	checks, err := newChecks(db, client)
+	if err != nil {
+		return err
+	}
+	checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a stop
+	handler, err := newHandler(o, services, checks)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+	}
+	feedServer := newFeedServer(db, o.FeedToken, o.Log)
+
+	err = errors.Join(
+		gs.AddHTTPServer("api", srv),
+		gs.AddGRPCServer("feed", feedServer),
+		gs.AddCallback(shutdown.Closer("database", db), shutdown.Closer("redis", client)),
+		gs.Go("serve api", func(context.Context) error { return srv.Serve(api) }),
+		gs.Go("serve feed", func(context.Context) error { return feedServer.Serve(feed) }),
+		gs.Go("checks", checks.Run),
+		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, o, api, feed) }),
+	)
+	if err != nil {
+		return err
+	}
+	started = true
+	err = gs.Run(ctx)
+	if o.Report != nil {
+		fmt.Fprint(o.Report, gs.Report())
+	}
+	return err
+}
+
+func newServices(ctx context.Context, o Options, db *store.Store, client *redis.Client) (services service.Services, err error) {
+	services = service.New(service.Config{
+		Store: db, Publisher: notify.NewPublisher(client), Log: o.Log,
+		LoginKey: o.LoginKey, LoginTTL: o.LoginTTL, BcryptCost: o.BcryptCost,
+		CountLimit: 8, CountTimeout: 5 * time.Second,
+	})
+	created, err := services.Users.EnsureAdmin(ctx, o.AdminPassword)
+	if err != nil {
+		return services, fmt.Errorf("creating the user %s: %w", service.AdminName, err)
+	}
+	if created && o.OnFirstStart != nil {
+		o.OnFirstStart()
+	}
+	return services, nil
+}
+
+// newChecks: without the database nothing can be answered. Without Redis everything can, and the authzservers are a little late.
+func newChecks(db *store.Store, client *redis.Client) (*health.Registry, error) {
+	return health.New(
+		health.Check{Name: "database", Kind: health.Ready | health.Startup, Probe: health.Ping(db), Period: 5 * time.Second},
+		health.Check{Name: "redis", Kind: health.Ready, Optional: true, Period: 5 * time.Second, Probe: func(ctx context.Context) error {
+			return client.Ping(ctx).Err()
+		}},
+	)
+}
+
+const readyWithin = 30 * time.Second
+
+// announce waits until the server answers its own /readyz, as a balancer would ask it, and only then says that it is up.
+func announce(ctx context.Context, o Options, api, feed net.Listener) error {
+	waitCtx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	begin := time.Now()
+	if err := health.Wait(waitCtx, health.Listener(api, "/readyz")); err != nil {
+		if ctx.Err() != nil {
+			return nil // the service stops before it was up; the report says why
+		}
+		return err
+	}
+	o.Log.Info("ready", "url", "http://"+api.Addr().String(), "feed", feed.Addr().String(),
+		"ready_after", time.Since(begin).Round(100*time.Microsecond), "pid", os.Getpid())
+	if o.OnReady != nil {
+		o.OnReady(api.Addr().String(), feed.Addr().String())
+	}
+	return nil
+}
