@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 )
@@ -111,8 +110,5 @@ func (p *pidFile) remove() error {
 	if !p.isCurrent() {
 		return nil
 	}
-	if err := os.Remove(p.path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return os.Remove(p.path)
 }
