@@ -98,15 +98,16 @@ func (d *runningDaemon) find() error {
 		return err
 	}
 	// On Linux, what FindProcess has found (a pidfd) stays the same process. If the lock still belongs to its number, it is the one.
-	return d.mustHold(pid)
-}
-
-func (d *runningDaemon) mustHold(pid int) error {
-	holder, err := lockHolder(d.file)
-	if err == nil && holder != pid {
+	holds, err := d.holdsLock()
+	if err == nil && !holds {
 		err = errNotRunning
 	}
 	return err
+}
+
+func (d *runningDaemon) holdsLock() (bool, error) {
+	holder, err := lockHolder(d.file)
+	return holder == d.process.Pid, err
 }
 
 func (d *runningDaemon) signal(sig os.Signal) error {
@@ -119,8 +120,8 @@ func (d *runningDaemon) signal(sig os.Signal) error {
 // gone is a probe: it succeeds when the process does not hold its lock any more, which it does as long as it runs. To ask for its number would
 // not do: that stays taken until the parent of the process has asked how it ended.
 func (d *runningDaemon) gone(context.Context) error {
-	holder, err := lockHolder(d.file)
-	if err == nil && holder == d.process.Pid {
+	holds, err := d.holdsLock()
+	if err == nil && holds {
 		err = errors.New("it runs")
 	}
 	return err

@@ -21,7 +21,7 @@ import (
 // because of the other threads of its runtime: it can only start a program anew.
 //
 // A classic daemon forks twice, so that it does not lead its session and can never get a controlling terminal. The one fork of
-// starting a program is enough here, because whatever this daemon opens by a name from outside it opens with O_NOCTTY; see redirect.
+// starting a program is enough here, because the log file, which may be given as a terminal, is opened with O_NOCTTY; see redirect.
 func detach(cfg config, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), cfg.startTimeout,
 		fmt.Errorf("it does not serve within -start-timeout %v", cfg.startTimeout))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -135,7 +136,7 @@ func TestFailedStart(t *testing.T) {
 // hang makes daemons in this place hang in their start: opening a FIFO waits for a reader. It happens when they have their pid file.
 func (p place) hang() {
 	p.t.Helper()
-	require.NoError(p.t, syscall.Mkfifo(p.path("daemon.log"), 0o600))
+	require.NoError(p.t, unix.Mkfifo(p.path("daemon.log"), 0o600))
 }
 
 // starting begins to start a daemon that hangs, and returns when that has its pid file.
@@ -145,15 +146,21 @@ func (p place) starting() (starter *os.Process, ended func() (stderr string, sta
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	require.NoError(p.t, cmd.Start())
-	p.await(func() (err error) {
-		hanging, err = findDaemon(p.path("daemon.pid"))
-		return err
-	})
-	p.t.Cleanup(hanging.close)
+	hanging = p.awaitPIDFile()
 	return cmd.Process, func() (string, int) {
 		status := exitStatusOf(p.t, cmd.Wait())
 		return stderr.String(), status
 	}, hanging
+}
+
+func (p place) awaitPIDFile() (d *runningDaemon) {
+	p.t.Helper()
+	p.await(func() (err error) {
+		d, err = findDaemon(p.path("daemon.pid"))
+		return err
+	})
+	p.t.Cleanup(d.close)
+	return d
 }
 
 func TestStartTimeout(t *testing.T) {
@@ -190,10 +197,37 @@ func TestDaemonThatDiesInItsStart(t *testing.T) {
 	p := newPlace(t)
 	p.hang()
 	_, ended, hanging := p.starting()
-	require.NoError(t, hanging.process.Kill())
+	require.NoError(t, hanging.process.Signal(syscall.SIGQUIT)) // the runtime prints the goroutines, as it does in a panic
 	stderr, status := ended()
 	assert.Equal(t, 1, status, "exit status")
-	assert.Equal(t, fmt.Sprintf("daemon: pid %d ended before it served: signal: killed, see %s\n", hanging.process.Pid, p.path("daemon.log")), stderr)
+	assert.Contains(t, stderr, "SIGQUIT: quit", "its last words")
+	assert.Contains(t, stderr, fmt.Sprintf("daemon: pid %d ended before it served: exit status 2, see %s\n", hanging.process.Pid, p.path("daemon.log")))
+}
+
+// Programs that the daemon starts get nothing of what it has open; least of all the pipe to its starter, who would wait for their end, too.
+func TestNothingIsHandedOn(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("what a process has open is in /proc")
+	}
+	p := newPlace(t)
+	p.hang()
+	_, ended, hanging := p.starting()
+	pid := hanging.process.Pid
+	open := descriptors(t, pid)
+	assert.Regexp(t, "^pipe:", open["3"], "to the starter")
+	for fd, file := range open {
+		info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
+		if err != nil || fd == "0" || fd == "1" || fd == "2" {
+			continue // it was closed meanwhile, or is a standard stream
+		}
+		var position, flags int
+		_, err = fmt.Sscanf(string(info), "pos: %d\nflags: %o", &position, &flags)
+		require.NoError(t, err, "%s", info)
+		assert.NotZero(t, flags&unix.O_CLOEXEC, "descriptor %s is %s", fd, file)
+	}
+	require.NoError(t, hanging.process.Kill())
+	_, _ = ended()
 }
 
 // Whoever kills the starter thinks that the start has failed: a daemon must not be left of it.
@@ -209,7 +243,8 @@ func TestStarterThatDies(t *testing.T) {
 	log, err := os.Open(p.path("daemon.log")) // the daemon goes on
 	require.NoError(t, err)
 	defer log.Close()
-	text, err := io.ReadAll(log) // until it has ended
+	_ = log.SetReadDeadline(time.Now().Add(patience)) // macOS has none for a FIFO
+	text, err := io.ReadAll(log)                      // until it has ended
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "the process that started this one is gone")
 	p.await(func() error { return hanging.gone(t.Context()) })

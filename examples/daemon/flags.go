@@ -73,22 +73,29 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 			return cfg, err
 		}
 	}
+	// To close a file ends the locks that this process has on it, whichever descriptor they were taken by.
+	if cfg.pidFile != "" && (cfg.pidFile == cfg.logFile || cfg.pidFile == cfg.configFile) {
+		return cfg, fmt.Errorf("-pid-file is %s, want a file that is nothing else: not -log-file, nor -config", cfg.pidFile)
+	}
 	return cfg, nil
 }
 
 func (c config) validate(given map[string]bool) error {
 	command := ""
-	for _, name := range []string{"detach", "stop", "reload", "status"} {
-		if on := map[string]bool{"detach": c.detach, "stop": c.stop, "reload": c.reload, "status": c.status}[name]; !on {
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{{"-detach", c.detach}, {"-stop", c.stop}, {"-reload", c.reload}, {"-status", c.status}} {
+		if !f.on {
 			continue
 		}
 		if command != "" {
-			return fmt.Errorf("-%s and -%s exclude each other", command, name)
+			return fmt.Errorf("%s and %s exclude each other", command, f.name)
 		}
-		command = name
+		command = f.name
 	}
 	if command != "" && c.pidFile == "" {
-		return fmt.Errorf("-%s needs -pid-file, by which the daemon is found", command)
+		return fmt.Errorf("%s needs -pid-file, by which the daemon is found", command)
 	}
 	for _, name := range []string{"chdir", "umask"} {
 		if given[name] && !c.detach {

@@ -16,7 +16,7 @@ import (
 func main() {
 	starter := openStarter() // nil in the foreground
 	err := run(os.Args[1:], starter)
-	if err != nil && err != flag.ErrHelp && !starter.failed(err) { //nolint:errorlint // parseFlags returns it as it is
+	if err != nil && !errors.Is(err, flag.ErrHelp) && !starter.failed(err) {
 		fmt.Fprintln(os.Stderr, "daemon:", err)
 	}
 	os.Exit(exitStatus(err))
@@ -40,7 +40,7 @@ func run(args []string, starter *starter) error {
 	}
 }
 
-// exitStatus is that of the LSB for init scripts: 3 says that the program is not running.
+// exitStatus returns 3 if the program is not running, which is what the LSB wants of "status".
 func exitStatus(err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):

@@ -112,6 +112,7 @@ func (p place) command(args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
 	p.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.WaitDelay = patience // a daemon that does not let go of the output of its starter fails the test, and does not hang it
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
@@ -194,6 +195,7 @@ func get(url string) (string, error) {
 }
 
 func TestBadFlags(t *testing.T) {
+	p := newPlace(t)
 	tests := []struct {
 		name string
 		args []string
@@ -201,6 +203,8 @@ func TestBadFlags(t *testing.T) {
 	}{
 		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
 		{"an argument", []string{"start"}, `unexpected argument "start" (-help lists the flags)`},
+		{"the log in the pid file", []string{"-pid-file", "same", "-log-file", "./same"}, "-pid-file is " + p.path("same") + ", want a file that is nothing else: not -log-file, nor -config"},
+		{"the settings in the pid file", []string{"-pid-file", "same", "-config", "./same"}, "-pid-file is " + p.path("same") + ", want a file that is nothing else: not -log-file, nor -config"},
 		{"two commands", []string{"-stop", "-status"}, "-stop and -status exclude each other"},
 		{"no pid file", []string{"-detach"}, "-detach needs -pid-file, by which the daemon is found"},
 		{"umask in the foreground", []string{"-umask", "022"}, "-umask needs -detach: in the foreground it is up to whoever starts the program"},
@@ -210,7 +214,6 @@ func TestBadFlags(t *testing.T) {
 		{"no time to start", []string{"-start-timeout", "-1s"}, "-start-timeout is -1s, must be positive"},
 		{"no time to stop", []string{"-stop-timeout", "0s"}, "-stop-timeout is 0s, must be positive"},
 	}
-	p := newPlace(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			stdout, stderr, status := output(t, p.command(tt.args...))
@@ -231,25 +234,11 @@ func TestHelp(t *testing.T) {
 
 // As systemd runs it: the log goes to standard error, there is no pid file, and systemd is told everything.
 func TestForeground(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("daemon.json", `{"greeting": "Hello"}`)
-	dir, err := os.MkdirTemp("", "daemon") // t.TempDir is too long for a socket on some systems
-	require.NoError(t, err)
-	defer os.RemoveAll(dir)
-	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	require.NoError(t, err)
-	defer systemd.Close()
-	require.NoError(t, systemd.SetReadDeadline(time.Now().Add(patience)))
-	expect := func(want string) {
-		t.Helper()
-		buffer := make([]byte, 4096)
-		n, err := systemd.Read(buffer)
-		require.NoError(t, err)
-		assert.Regexp(t, want, string(buffer[:n]))
-	}
-
 	cmd := p.command("-addr", "127.0.0.1:0", "-config", "daemon.json")
-	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	expect := beSystemd(t, cmd)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -278,4 +267,25 @@ func TestForeground(t *testing.T) {
 	entries, err := os.ReadDir(p.dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "only the settings")
+}
+
+// beSystemd is the other end of cmd's messages: what it returns expects the next one.
+func beSystemd(t *testing.T, cmd *exec.Cmd) (expect func(want string)) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "daemon") // t.TempDir is too long for a socket on some systems
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	name := filepath.Join(dir, "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = socket.Close() })
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+name)
+	return func(want string) {
+		t.Helper()
+		require.NoError(t, socket.SetReadDeadline(time.Now().Add(patience)))
+		buffer := make([]byte, 4096)
+		n, err := socket.Read(buffer)
+		require.NoError(t, err)
+		assert.Regexp(t, want, string(buffer[:n]))
+	}
 }

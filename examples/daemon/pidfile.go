@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"syscall"
 )
@@ -42,34 +41,33 @@ func lockPIDFile(path string) (*pidFile, error) {
 	}
 }
 
-// take returns false without an error if the file has been removed since it was opened, by the daemon that had it: a lock on a
-// file without a name keeps nobody out.
+// take returns false without an error if it has to be tried anew, because the daemon that had the file was just ending.
 func (p *pidFile) take() (bool, error) {
-	holder, err := p.lock()
-	switch {
-	case err != nil:
+	locked, err := p.lock()
+	if err != nil {
 		return false, err
-	case !p.isCurrent():
+	}
+	if !locked {
+		holder, err := lockHolder(p.file)
+		if err == nil && holder != 0 {
+			err = fmt.Errorf("already running: pid %d", holder)
+		}
+		return false, err
+	}
+	if !p.isCurrent() { // it was removed after it was opened here: a lock on a file without a name keeps nobody out
 		return false, nil
-	case holder != 0:
-		return false, fmt.Errorf("already running: pid %d", holder)
 	}
 	err = p.write()
 	return err == nil, err
 }
 
-// lock returns 0 if it got the lock, and the process that has it otherwise.
-func (p *pidFile) lock() (holder int, err error) {
-	for {
-		whole := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
-		err := syscall.FcntlFlock(p.file.Fd(), syscall.F_SETLK, &whole)
-		if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) { // POSIX allows both for "taken"
-			return 0, err
-		}
-		if holder, err := lockHolder(p.file); holder != 0 || err != nil {
-			return holder, err
-		} // else it has ended meanwhile
+func (p *pidFile) lock() (bool, error) {
+	whole := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
+	err := syscall.FcntlFlock(p.file.Fd(), syscall.F_SETLK, &whole)
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) { // POSIX allows both for "taken"
+		return false, nil
 	}
+	return err == nil, err
 }
 
 // lockHolder returns the process that has the lock, or 0 if none has. The descriptor may be open for reading only.
@@ -111,8 +109,5 @@ func (p *pidFile) remove() error {
 	if !p.isCurrent() {
 		return nil
 	}
-	if err := os.Remove(p.path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return os.Remove(p.path)
 }

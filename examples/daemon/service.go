@@ -71,7 +71,7 @@ type service struct {
 	config   config
 	log      *slog.Logger
 	settings atomic.Pointer[settings]
-	ready    chan struct{} // closed when the service serves
+	ready    chan struct{} // closed when the service serves, and has said so
 }
 
 // run serves until SIGTERM. It closes the listener.
@@ -114,8 +114,9 @@ func (s *service) announce(ctx context.Context, listener net.Listener, starter *
 	}
 	url := "http://" + listener.Addr().String() + "/"
 	s.log.Info("listening", "url", url, "pid", os.Getpid())
-	close(s.ready)
-	return errors.Join(systemd.Ready(), starter.serves(url))
+	err := errors.Join(systemd.Ready(), starter.serves(url))
+	close(s.ready) // not sooner: systemd has to get READY before the RELOADING of a reload that waits
+	return err
 }
 
 // reload answers SIGHUP. It opens the log file again, for logrotate, and reads the settings again. If they are bad, the old ones

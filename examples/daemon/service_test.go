@@ -101,6 +101,27 @@ func TestReload(t *testing.T) {
 	d.stop()
 }
 
+// systemd takes the end of a reload for the end of the start: one that is asked for before the service serves has to wait.
+func TestReloadBeforeTheServiceServes(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.hang()
+	cmd := p.command("-addr", "127.0.0.1:0", "-pid-file", "daemon.pid", "-log-file", "daemon.log")
+	expect := beSystemd(t, cmd)
+	require.NoError(t, cmd.Start())
+	p.awaitPIDFile()
+	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+
+	log, err := os.Open(p.path("daemon.log")) // the daemon goes on
+	require.NoError(t, err)
+	defer log.Close()
+	expect(`^READY=1\n`)
+	expect(`^RELOADING=1\n`)
+	expect(`^READY=1\n`)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	assert.Equal(t, 0, exitStatusOf(t, cmd.Wait()), "exit status")
+}
+
 // A shell without job control, or nohup, has a program ignore signals, and its children too.
 func TestReloadWithSIGHUPIgnoredByTheStarter(t *testing.T) {
 	t.Parallel()
@@ -169,6 +190,14 @@ func TestLogRotationLosesNothing(t *testing.T) {
 	}
 	assert.NotEmpty(t, sent)
 	assert.Equal(t, sent, logged)
+}
+
+func TestLogFileIsAppendedTo(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.write("daemon.log", "what was there before\n")
+	p.start().stop()
+	assert.Regexp(t, `^what was there before\ntime=\S+ level=INFO msg=listening`, p.read("daemon.log"))
 }
 
 func TestLogFileThatCannotBeOpenedAgain(t *testing.T) {
