@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,7 +100,6 @@ func TestMaintenance(t *testing.T) {
 	live, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: livez})
 	require.NoError(t, err)
 	assert.Equal(t, serving, live.GetStatus())
-	assert.Contains(t, s.logged(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
 
 	// A client that checks health itself soon sends no call to such a server: it waits for one that serves.
 	require.Eventually(t, func() bool {
@@ -110,6 +110,7 @@ func TestMaintenance(t *testing.T) {
 	}, 20*time.Second, time.Millisecond)
 	s.signal(syscall.SIGTERM)
 	assert.Equal(t, 0, s.wait(), "exit status")
+	assert.Contains(t, s.logged(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
 }
 
 // One ID in the answer, in the answers of both servers, and in the logs of both.
@@ -162,6 +163,37 @@ func TestRequestIDGoesThroughTwoServers(t *testing.T) {
 	}
 }
 
+// What the server behind has refused has been tried again already: a client that tried that again would make 16 calls of one.
+func TestFailureOfTheServerBehindIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	behind := new(refusing)
+	server := grpc.NewServer()
+	demo.RegisterDemoServer(server, behind)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	a := start(t, "-name", "a", "-next", listener.Addr().String())
+	_, err = demo.NewDemoClient(dial(t, []*process{a})).Visit(inTime(t), &demo.VisitRequest{})
+	assert.Equal(t, codes.Internal, status.Code(err))
+	assert.Equal(t, "the server behind has failed", status.Convert(err).Message())
+	assert.EqualValues(t, 4, behind.calls.Load())
+	a.signal(syscall.SIGTERM)
+	assert.Equal(t, 0, a.wait(), "exit status")
+	assert.Regexp(t, `level=ERROR msg="the server behind has failed" requestID=[0-9a-f]{32} error=.*not today`, a.logged())
+}
+
+// A refusing server is of no use to anybody.
+type refusing struct {
+	demo.UnimplementedDemoServer
+	calls atomic.Int32
+}
+
+func (r *refusing) Visit(context.Context, *demo.VisitRequest) (*demo.VisitResponse, error) {
+	r.calls.Add(1)
+	return nil, status.Error(codes.Unavailable, "not today")
+}
+
 func TestServerBehindIsGone(t *testing.T) {
 	t.Parallel()
 	a := start(t, "-name", "a", "-next", "127.0.0.1:1", "-longest-call", "200ms") // nobody listens on port 1
@@ -199,6 +231,18 @@ func TestMaxConnectionAge(t *testing.T) {
 		connections[m[1]] = true
 	}
 	assert.GreaterOrEqual(t, len(connections), 2)
+}
+
+// A signal may come at any time, also between the beginning of the process and Serve.
+func TestStopBeforeServe(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := grpc.NewServer()
+	srv.GracefulStop()
+	assert.NoError(t, serve(srv, listener))
+	assert.ErrorIs(t, listener.Close(), net.ErrClosed, "it is closed already")
+	assert.ErrorIs(t, serve(grpc.NewServer(), listener), net.ErrClosed, "what fails is no stop")
 }
 
 // What grpc's own client cannot be made to do: ping several times in a moment.
