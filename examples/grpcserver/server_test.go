@@ -346,6 +346,7 @@ func TestBadStart(t *testing.T) {
 		want string
 	}{
 		{"port in use", []string{"-addr", taken.Addr().String()}, "listen tcp " + taken.Addr().String() + ": bind: address already in use"},
+		{"empty address", []string{"-addr", ""}, `-addr is "", want host:port`},
 		{"no port", []string{"-addr", "localhost"}, "listen tcp: address localhost: missing port in address"},
 		{"bad next", []string{"-addr", "127.0.0.1:0", "-next", "nowhere"}, `-next: "nowhere" is no address of a server, want host:port`},
 		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
@@ -364,6 +365,8 @@ func TestBadStart(t *testing.T) {
 		{"argument", []string{"client", "visit", "me"}, `client visit: unexpected argument "me" (-help lists the flags)`},
 		{"no address", []string{"client", "visit", "-addr", "a:1,"}, `client visit: -addr is "a:1,", want host:port, or several with commas between them`},
 		{"bad address", []string{"client", "visit", "-addr", "here"}, `"here" is no address of a server, want host:port`},
+		{"bad address to watch", []string{"client", "watch", "-addr", "here"}, `"here" is no address of a server, want host:port`},
+		{"ID that metadata cannot carry", []string{"client", "visit", "-request-id", "a\nb"}, `rpc error: code = Internal desc = header key "x-request-id"`},
 		{"two to watch", []string{"client", "watch", "-addr", "a:1,b:2"}, `client watch: -addr is "a:1,b:2", want one server`},
 		{"no calls", []string{"client", "visit", "-n", "0"}, "client visit: -n is 0, must be positive"},
 		{"none at a time", []string{"client", "visit", "-parallel", "0"}, "client visit: -parallel is 0, must be positive"},
