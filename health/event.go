@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// An Event is a change of state.
+// An Event is a change of the state of a check, or the beginning of draining. When the [Check] Grace of a pending check begins or
+// runs out, its state does not change, only whether it fails a Live endpoint: there is no Event of that.
 type Event struct {
 	Check string // its name; "" if the registry began to drain
 	Kind  Kind   // of the check; Ready if the registry began to drain

@@ -15,6 +15,9 @@ type GRPCServer interface {
 // AddGRPCServer drains srv in PhaseIngress: GracefulStop, and at the deadline Stop, which GracefulStop alone does
 // not have: a stream that never ends would hold it for ever.
 //
+// A stop may come before srv.Serve is called. Serve then returns grpc.ErrServerStopped, which this package does not know, so the
+// function given to [GracefulShutdown.Go] has to make nil of it.
+//
 // It returns ErrShuttingDown after the trigger, and an error if srv is nil or name is empty.
 func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer) error {
 	if name == "" {

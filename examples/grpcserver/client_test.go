@@ -27,9 +27,9 @@ func TestClientCommand(t *testing.T) {
 			`^request ID of the answer: [0-9a-f]{32}\nhop 1: server b, request ID [0-9a-f]{32}\n$`},
 		{"many visits", []string{"visit", "-addr", both, "-n", "100", "-no-retry"}, `^100 calls, 0 failed; answered: (\d+ by a, )?\d+ by b\n$`},
 		{"count", []string{"count", "-addr", b.addr, "-up-to", "5", "-pause", "1ms"},
-			`^1 from b\n5 numbers, each once and in order; 0 times gone on elsewhere\n$`},
-		{"sum", []string{"sum", "-addr", both, "-up-to", "5", "-pause", "1ms"}, `^1 to 5 make 15; 0 times gone on elsewhere\n$`},
-		{"sum of nothing", []string{"sum", "-addr", both, "-up-to", "0"}, `^1 to 0 make 0; 0 times gone on elsewhere\n$`},
+			`^1 from b\n5 numbers, each once and in order; streams: 1\n$`},
+		{"sum", []string{"sum", "-addr", both, "-up-to", "5", "-pause", "1ms"}, `^1 to 5 make 15; streams: 1\n$`},
+		{"sum of nothing", []string{"sum", "-addr", both, "-up-to", "0"}, `^1 to 0 make 0; streams: 1\n$`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,5 +92,5 @@ func TestClientGoesOnElsewhere(t *testing.T) {
 	}
 	assert.Equal(t, 0, exitStatus(t, cmd.Wait()), "exit status")
 	assert.Regexp(t, `^(\d+ was the last: rpc error: code = Unavailable desc = the server stops after message \d+: go on elsewhere\n)+`+
-		`\d+ from [ab]\n500 numbers, each once and in order; \d+ times gone on elsewhere\n$`, rest)
+		`\d+ from [ab]\n500 numbers, each once and in order; streams: \d+\n$`, rest)
 }

@@ -82,6 +82,8 @@ func (c config) validate() error {
 		}
 	}
 	switch {
+	case c.addr == "": // a variable that is not set; net.Listen would take all interfaces and any port
+		return fmt.Errorf("-addr is %q, want host:port", c.addr)
 	case c.delay < 0:
 		return fmt.Errorf("-delay is %v, must not be negative", c.delay)
 	case c.delay >= c.grace:

@@ -102,7 +102,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 			endStreams()
 			return nil
 		}}),
-		gs.Go("serve", func(context.Context) error { return srv.Serve(listener) }),
+		gs.Go("serve", func(context.Context) error { return serve(srv, listener) }),
 		gs.Go("checks", checks.Run),
 		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) }),
 	)

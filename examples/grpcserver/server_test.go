@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,7 +99,6 @@ func TestMaintenance(t *testing.T) {
 	live, err := health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: livez})
 	require.NoError(t, err)
 	assert.Equal(t, serving, live.GetStatus())
-	assert.Contains(t, s.logged(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
 
 	// A client that checks health itself soon sends no call to such a server: it waits for one that serves.
 	require.Eventually(t, func() bool {
@@ -110,6 +109,7 @@ func TestMaintenance(t *testing.T) {
 	}, 20*time.Second, time.Millisecond)
 	s.signal(syscall.SIGTERM)
 	assert.Equal(t, 0, s.wait(), "exit status")
+	assert.Contains(t, s.logged(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
 }
 
 // One ID in the answer, in the answers of both servers, and in the logs of both.
@@ -162,11 +162,49 @@ func TestRequestIDGoesThroughTwoServers(t *testing.T) {
 	}
 }
 
+// What the server behind has refused has been tried again already: a client that tried that again would make 16 calls of one.
+func TestFailureOfTheServerBehindIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	behind := new(refusing)
+	server := grpc.NewServer()
+	demo.RegisterDemoServer(server, behind)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	a := start(t, "-name", "a", "-next", listener.Addr().String())
+	_, err = demo.NewDemoClient(dial(t, []*process{a})).Visit(inTime(t), &demo.VisitRequest{})
+	assert.Equal(t, codes.Internal, status.Code(err))
+	assert.Equal(t, "the server behind has failed", status.Convert(err).Message())
+	assert.EqualValues(t, 4, behind.calls.Load())
+	a.signal(syscall.SIGTERM)
+	assert.Equal(t, 0, a.wait(), "exit status")
+	assert.Regexp(t, `level=ERROR msg="the server behind has failed" requestID=[0-9a-f]{32} error=.*not today`, a.logged())
+}
+
+// A refusing server is of no use to anybody.
+type refusing struct {
+	demo.UnimplementedDemoServer
+	calls atomic.Int32
+}
+
+func (r *refusing) Visit(context.Context, *demo.VisitRequest) (*demo.VisitResponse, error) {
+	r.calls.Add(1)
+	return nil, status.Error(codes.Unavailable, "not today")
+}
+
 func TestServerBehindIsGone(t *testing.T) {
 	t.Parallel()
 	a := start(t, "-name", "a", "-next", "127.0.0.1:1", "-longest-call", "200ms") // nobody listens on port 1
 	_, err := demo.NewDemoClient(dial(t, []*process{a})).Visit(inTime(t), &demo.VisitRequest{})
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "it waits for the server behind as long as it may: %v", err)
+}
+
+func TestLongestCall(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-longest-call", "50ms")
+	_, err := demo.NewDemoClient(dial(t, []*process{s})).Visit(inTime(t), &demo.VisitRequest{WorkMillis: 2000})
+	assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "the client itself would wait ten seconds: %v", err)
 }
 
 // A connection comes to its age again and again: no call fails, and a stream that outlives it goes on.
@@ -199,6 +237,18 @@ func TestMaxConnectionAge(t *testing.T) {
 		connections[m[1]] = true
 	}
 	assert.GreaterOrEqual(t, len(connections), 2)
+}
+
+// A signal may come at any time, also between the beginning of the process and Serve.
+func TestStopBeforeServe(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	srv := grpc.NewServer()
+	srv.GracefulStop()
+	assert.NoError(t, serve(srv, listener))
+	assert.ErrorIs(t, listener.Close(), net.ErrClosed, "it is closed already")
+	assert.ErrorIs(t, serve(grpc.NewServer(), listener), net.ErrClosed, "what fails is no stop")
 }
 
 // What grpc's own client cannot be made to do: ping several times in a moment.
@@ -288,66 +338,5 @@ func TestBadRequests(t *testing.T) {
 			assert.Equal(t, codes.InvalidArgument, status.Code(tt.err))
 			assert.Equal(t, tt.want, status.Convert(tt.err).Message())
 		})
-	}
-}
-
-func TestBadStart(t *testing.T) {
-	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer taken.Close()
-	tests := []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"port in use", []string{"-addr", taken.Addr().String()}, "listen tcp " + taken.Addr().String() + ": bind: address already in use"},
-		{"no port", []string{"-addr", "localhost"}, "listen tcp: address localhost: missing port in address"},
-		{"bad next", []string{"-addr", "127.0.0.1:0", "-next", "nowhere"}, `-next: "nowhere" is no address of a server, want host:port`},
-		{"unknown flag", []string{"-nonsense"}, "flag provided but not defined: -nonsense (-help lists the flags)"},
-		{"not a duration", []string{"-grace", "soon"}, `invalid value "soon" for flag -grace: parse error (-help lists the flags)`},
-		{"an argument", []string{"start"}, `unexpected argument "start", want flags or, at the very beginning, client (-help lists the flags)`},
-		{"no grace", []string{"-grace", "0s"}, "-grace is 0s, must be positive"},
-		{"no age", []string{"-max-connection-age", "0s"}, "-max-connection-age is 0s, must be positive"},
-		{"negative ping", []string{"-min-ping", "-1s"}, "-min-ping is -1s, must be positive"},
-		{"negative delay", []string{"-delay", "-1s"}, "-delay is -1s, must not be negative"},
-		{"too long a delay", []string{"-delay", "30s"}, "-delay is 30s, which leaves nothing of -grace 25s to stop in"},
-		{"service alone", []string{"-service", "livez"}, `-service is "livez", which means nothing without -healthcheck`},
-		{"healthcheck of nothing", []string{"-healthcheck", "-addr", "here"}, `-addr: `},
-		{"client of nothing", []string{"client"}, "client: want visit, count, sum or watch (client -help says more)"},
-		{"unknown command", []string{"client", "sing"}, `client: "sing" is nothing that it does, want visit, count, sum or watch (client -help says more)`},
-		{"flag of another command", []string{"client", "watch", "-up-to", "3"}, "client watch: flag provided but not defined: -up-to (-help lists the flags)"},
-		{"argument", []string{"client", "visit", "me"}, `client visit: unexpected argument "me" (-help lists the flags)`},
-		{"no address", []string{"client", "visit", "-addr", "a:1,"}, `client visit: -addr is "a:1,", want host:port, or several with commas between them`},
-		{"bad address", []string{"client", "visit", "-addr", "here"}, `"here" is no address of a server, want host:port`},
-		{"two to watch", []string{"client", "watch", "-addr", "a:1,b:2"}, `client watch: -addr is "a:1,b:2", want one server`},
-		{"no calls", []string{"client", "visit", "-n", "0"}, "client visit: -n is 0, must be positive"},
-		{"none at a time", []string{"client", "visit", "-parallel", "0"}, "client visit: -parallel is 0, must be positive"},
-		{"too much work", []string{"client", "visit", "-work", "2m"}, "client visit: -work is 2m0s, want 0s to 1m0s"},
-		{"no pause", []string{"client", "count", "-pause", "0s"}, "client count: -pause is 0s, want 1ms to 1m0s"},
-		{"negative end", []string{"client", "sum", "-up-to", "-1"}, "client sum: -up-to is -1, want 0 to 1000000000"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			stdout, stderr, status := output(t, tt.args...)
-			assert.Equal(t, 1, status, "exit status")
-			assert.True(t, strings.HasPrefix(stderr, "grpcserver: "+tt.want), stderr)
-			assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
-			assert.Empty(t, stdout)
-		})
-	}
-}
-
-func TestHelp(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ args, want string }{
-		{"-help", "-max-connection-age duration\n"},
-		{"client -help", "usage: grpcserver client visit|count|sum|watch [flags]\n"},
-		{"client count -help", "-up-to number\n"},
-	} {
-		_, stderr, status := output(t, strings.Fields(tt.args)...)
-		assert.Equal(t, 0, status, "exit status")
-		assert.Contains(t, stderr, "usage: grpcserver ")
-		assert.Contains(t, stderr, tt.want)
 	}
 }

@@ -79,7 +79,7 @@ func (cfg config) withRequestID(ctx context.Context) (context.Context, error) {
 }
 
 func (cfg config) count(ctx context.Context, client demo.DemoClient, w io.Writer) error {
-	numbers, resumes, server := 0, 0, ""
+	numbers, streams, server := 0, 1, ""
 	counter := Counter{Client: client, UpTo: cfg.upTo, Pause: cfg.pause,
 		Each: func(resp *demo.CountResponse) {
 			numbers++
@@ -89,25 +89,25 @@ func (cfg config) count(ctx context.Context, client demo.DemoClient, w io.Writer
 			}
 		},
 		Resumed: func(after int64, err error) {
-			resumes++
+			streams++
 			fmt.Fprintf(w, "%d was the last: %v\n", after, err)
 		},
 	}
 	err := counter.Run(ctx)
-	fmt.Fprintf(w, "%d numbers, each once and in order; %d times gone on elsewhere\n", numbers, resumes)
+	fmt.Fprintf(w, "%d numbers, each once and in order; streams: %d\n", numbers, streams)
 	return err
 }
 
 func (cfg config) sum(ctx context.Context, client demo.DemoClient, w io.Writer) error {
-	resumes := 0
+	streams := 1
 	sum, err := Adder{Client: client, Numbers: cfg.upTo, Pause: cfg.pause, Resumed: func(after int64, err error) {
-		resumes++
+		streams++
 		fmt.Fprintf(w, "%d was the last: %v\n", after, err)
 	}}.Run(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "1 to %d make %d; %d times gone on elsewhere\n", cfg.upTo, sum, resumes)
+	fmt.Fprintf(w, "1 to %d make %d; streams: %d\n", cfg.upTo, sum, streams)
 	if want := cfg.upTo * (cfg.upTo + 1) / 2; sum != want {
 		return fmt.Errorf("the sum is %d, want %d", sum, want)
 	}

@@ -45,8 +45,8 @@ const serviceConfig = `{
 func Dial(addrs []string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 	var state resolver.State
 	for _, addr := range addrs {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return nil, fmt.Errorf("%q is no address of a server, want host:port", addr)
+		if err := validate(addr); err != nil {
+			return nil, err
 		}
 		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: addr}}})
 	}
@@ -70,5 +70,16 @@ func Dial(addrs []string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 
 // DialPlain returns a connection to one server, with nothing that makes up for its failures: for asking after its health.
 func DialPlain(addr string) (*grpc.ClientConn, error) {
+	if err := validate(addr); err != nil {
+		return nil, err
+	}
 	return grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+}
+
+// validate is for what grpc does not look at: it would try to connect for ever.
+func validate(addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("%q is no address of a server, want host:port", addr)
+	}
+	return nil
 }

@@ -21,7 +21,9 @@ import (
 func visitOnce(ctx context.Context, client demo.DemoClient, work time.Duration, w io.Writer) error {
 	var header, trailer metadata.MD
 	resp, err := client.Visit(ctx, &demo.VisitRequest{WorkMillis: int32(work.Milliseconds())}, grpc.Header(&header), grpc.Trailer(&trailer))
-	fmt.Fprintf(w, "request ID of the answer: %s\n", interceptor.ResponseID(header, trailer))
+	if id := interceptor.ResponseID(header, trailer); id != "" { // a server that is not there has sent none
+		fmt.Fprintf(w, "request ID of the answer: %s\n", id)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 type Service struct {
 	Name   string
 	Kind   health.Kind // the default is Ready, which draining ends; a name for liveness probes has to be of kind Live
-	Checks []string    // of this kind; none stands for all of them
+	Checks []string    // of this kind: those that have to be up, Optional or not, whatever their Grace; none stands for what Report makes of all
 }
 
 // A Server is the health service of a gRPC server. It knows the state of the registry from the first call on, since it asks for it: the events
@@ -41,6 +41,9 @@ type Server struct {
 // New returns the health service. It serves these names and "", the server as a whole, which is of kind Ready unless it is
 // among them. When streams ends, each Watch ends with the status Unavailable, after its client has been sent the
 // last state: without that, one client that watches would hold up GracefulStop until it is cut.
+//
+// Check and List always answer with the state of this moment. A Watch of a Live service does not hear of a check's Grace, which begins and runs out
+// without an Event, before the next Event.
 //
 // The error names a service that comes twice, or depends on a check that the registry does not have.
 func New(registry *health.Registry, streams context.Context, services ...Service) (*Server, error) {

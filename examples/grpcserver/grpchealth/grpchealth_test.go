@@ -212,6 +212,35 @@ func TestWatchEndsWithTheLastState(t *testing.T) {
 	}
 }
 
+// The first answer after draining has begun is true, whatever is asked: no event has come, because an OnChange function hangs.
+func TestFirstAnswerNeedsNoEvent(t *testing.T) {
+	type state = grpc_health_v1.HealthCheckResponse_ServingStatus
+	asks := map[string]func(*testing.T, *grpc.ClientConn) state{
+		"Check": func(t *testing.T, conn *grpc.ClientConn) state { return check(t, conn, "") },
+		"List": func(t *testing.T, conn *grpc.ClientConn) state {
+			list, err := grpc_health_v1.NewHealthClient(conn).List(t.Context(), &grpc_health_v1.HealthListRequest{})
+			require.NoError(t, err)
+			return list.GetStatuses()[""].GetStatus()
+		},
+		"Watch": func(t *testing.T, conn *grpc.ClientConn) state {
+			first, err := watch(t, conn, "")()
+			require.NoError(t, err)
+			return first
+		},
+	}
+	for name, ask := range asks {
+		t.Run(name, func(t *testing.T) { // each with a server of its own, where nobody else causes an update
+			registry := newRegistry(t)
+			goOn := make(chan struct{})
+			registry.OnChange(func(health.Event) { <-goOn })
+			defer close(goOn)
+			conn, _ := serve(t, registry)
+			registry.Drain()
+			assert.Equal(t, notServing, ask(t, conn))
+		})
+	}
+}
+
 func TestWatchEndsWithItsClient(t *testing.T) {
 	conn, _ := serve(t, newRegistry(t))
 	ctx, cancel := context.WithCancel(t.Context())
