@@ -167,7 +167,7 @@ func TestBadPrograms(t *testing.T) {
 		},
 		{
 			"dies when it is to serve", nil, func(s *service, _ string) {
-				s.installScript("#!/bin/sh\necho healthy >&4\nread line <&4\necho failed $line >&4\nexit 5\n")
+				s.installScript("#!/bin/sh\necho healthy >&4\nread line <&4\necho $$ >" + s.pidFile() + "\necho failed $line >&4\nexit 5\n")
 			},
 			`"it ended with exit status 5: serve"`,
 		},
@@ -192,6 +192,9 @@ func TestBadPrograms(t *testing.T) {
 				require.NoError(t, err)
 				s.gone(pid)
 			}
+			pid, err := os.ReadFile(s.pidFile())
+			require.NoError(t, err)
+			assert.Equal(t, fmt.Sprintln(first), string(pid), "the pid file")
 			require.NoError(t, os.WriteFile(store, nil, 0o600))
 			s.installGood()
 			s.signal(first, syscall.SIGHUP)
