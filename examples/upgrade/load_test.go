@@ -192,9 +192,7 @@ func TestBadPrograms(t *testing.T) {
 				require.NoError(t, err)
 				s.gone(pid)
 			}
-			pid, err := os.ReadFile(s.pidFile())
-			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprintln(first), string(pid), "the pid file")
+			assert.Equal(t, fmt.Sprintln(first), s.pidInFile())
 			require.NoError(t, os.WriteFile(store, nil, 0o600))
 			s.installGood()
 			s.signal(first, syscall.SIGHUP)

@@ -109,6 +109,13 @@ func start(t *testing.T, args ...string) *service {
 
 func (s *service) pidFile() string { return filepath.Join(s.dir, "pid") }
 
+func (s *service) pidInFile() string {
+	s.t.Helper()
+	content, err := os.ReadFile(s.pidFile())
+	require.NoError(s.t, err)
+	return string(content)
+}
+
 // install replaces the program as a deployment should: by another file with its name, never by writing into the one that is running.
 func (s *service) install(program string) {
 	s.t.Helper()
@@ -234,14 +241,13 @@ func TestUpgrade(t *testing.T) {
 
 			s.signal(first, sig)
 			second := s.waitForGeneration(2)
-			pid, err := os.ReadFile(s.pidFile())
-			require.NoError(t, err)
-			assert.Equal(t, fmt.Sprintln(second), string(pid))
+			assert.Equal(t, fmt.Sprintln(second), s.pidInFile())
 			s.waitForLog(fmt.Sprintf(`pid=%d reason="replaced by process %d"`, first, second))
 			s.signal(first, syscall.SIGHUP)
 			s.waitForLog(fmt.Sprintf(`msg="signal ignored" pid=%d signal=hangup reason="shutdown: already shutting down"`, first))
 			assert.Equal(t, fmt.Sprintf("version 1, process %d: that took 0s\n", first), finish())
 			assert.Equal(t, 0, s.waitForExit(first), "exit status")
+			assert.Equal(t, fmt.Sprintln(second), s.pidInFile(), "it is not the old process's any more")
 			assert.Equal(t, fmt.Sprintf("version 1, process %d\n", second), s.get("/"))
 			s.stop()
 		})
