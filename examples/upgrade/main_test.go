@@ -153,6 +153,7 @@ func (s *service) installGood() {
 	s.install(self)
 }
 
+// logged is behind what the processes do, even after they have ended: see waitForLog.
 func (s *service) logged() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -293,6 +294,7 @@ func TestUpgradeWhileAnOlderProcessDrains(t *testing.T) {
 	s.gone(second)
 	assert.Contains(t, finish(), fmt.Sprintf("process %d:", first))
 	assert.Equal(t, 0, s.waitForExit(first), "exit status")
+	s.waitForLog(fmt.Sprintf(`msg="shutdown complete" pid=%d `, first)) // its last line
 	assert.NotContains(t, s.logged(), "nobody serves")
 	s.stop()
 }
@@ -345,7 +347,7 @@ func TestStopDuringAnUpgrade(t *testing.T) {
 			}
 			require.NoError(t, os.WriteFile(store, nil, 0o600)) // it would be healthy now
 			assert.Equal(t, 1, s.waitForExit(next), "exit status")
-			assert.Contains(t, s.logged(), "upgrade: component take over: the old process has ended before it handed over")
+			s.waitForLog("upgrade: component take over: the old process has ended before it handed over")
 		})
 	}
 }
@@ -364,7 +366,7 @@ func TestStopInTheLastMomentOfAnUpgrade(t *testing.T) {
 	s.waitForLog(`msg="shutdown begins" .*received terminated`)
 	require.NoError(t, os.WriteFile(stopping, nil, 0o600))
 	assert.Equal(t, 0, s.waitForExit(first), "exit status")
-	assert.Contains(t, s.logged(), `msg="upgrade done while stopping: the new process is asked to stop"`)
+	s.waitForLog(`msg="upgrade done while stopping: the new process is asked to stop"`)
 	s.waitForLog("(?m)^asked to stop$")
 }
 
