@@ -116,6 +116,8 @@ func TestHandoverLosesNothing(t *testing.T) {
 	var clients sync.WaitGroup
 	var done atomic.Bool
 	var requests atomic.Int64
+	stop := func() { done.Store(true); clients.Wait() }
+	t.Cleanup(stop) // a failure ends the test, but not its goroutines
 	for i := range 8 {
 		transport := &http.Transport{DisableKeepAlives: i%2 == 0}
 		clients.Go(func() {
@@ -137,8 +139,7 @@ func TestHandoverLosesNothing(t *testing.T) {
 		require.NoError(t, serving.Wait())
 		serving = successor
 	}
-	done.Store(true)
-	clients.Wait()
+	stop()
 	serving.Shutdown(nil)
 	require.NoError(t, serving.Wait())
 }
@@ -154,6 +155,48 @@ func echo(client *http.Client, url string) error {
 		err = fmt.Errorf("got %q", body)
 	}
 	return err
+}
+
+// During Delay, balancers that have noticed nothing yet still send new connections.
+func TestHoldingBeginsAfterDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := shutdown.New(shutdown.Delay(3 * time.Second))
+		f := newFakeListener()
+		defer f.end()
+		l, err := gs.HoldListener(f)
+		require.NoError(t, err)
+		begin := time.Now()
+		gs.Shutdown(nil)
+		time.AfterFunc(3*time.Second-1, func() { f.conns <- nil })
+		_, err = l.Accept()
+		require.NoError(t, err)
+		go l.Accept()
+		<-f.expired
+		assert.Equal(t, 3*time.Second, time.Since(begin))
+		require.NoError(t, gs.Wait())
+		require.NoError(t, l.Close())
+	})
+}
+
+// A server that begins to accept only when the service stops already accepts nothing, and gets no error that it would make a noise about.
+func TestAcceptOnceHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := shutdown.New()
+		l, err := gs.HoldListener(newFakeListener())
+		require.NoError(t, err)
+		gs.Shutdown(nil)
+		require.NoError(t, gs.Wait())
+
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			ended <- err
+		}()
+		synctest.Wait()
+		require.Empty(t, ended, "it waits")
+		require.NoError(t, l.Close())
+		require.ErrorIs(t, <-ended, net.ErrClosed)
+	})
 }
 
 // A listener that nobody uses, that is closed, or whose server has gone away without closing it does not hold up the stop.

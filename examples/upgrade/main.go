@@ -60,7 +60,10 @@ func run(args []string, old *predecessor, stderr io.Writer) error {
 	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Linger(cfg.linger), shutdown.Logger(log))
 
 	// From here on these signals do not kill. They are not given back before the end: one that comes during the drain has no effect.
-	u := &upgrader{gs: gs, log: log, path: path, args: args[1:], within: cfg.healthTimeout, unable: "this process is not serving yet"}
+	u := &upgrader{
+		gs: gs, log: log, path: path, args: args[1:], pidFile: cfg.pidFile, within: cfg.healthTimeout,
+		unable: "this process is not serving yet",
+	}
 	stopHandling := signals.Handle(context.Background(), u.handle, syscall.SIGHUP, syscall.SIGUSR2)
 	defer stopHandling()
 

@@ -18,7 +18,8 @@ type successor struct {
 	process *os.Process
 	channel *channel
 	ended   chan struct{} // closed when it has ended and is reaped
-	status  string        // how; readable after ended
+	status  string        // how; like well, readable after ended
+	well    bool          // with status 0
 }
 
 // startSuccessor starts path with the listening socket and one end of a channel. It gets standard output and error of this process as they
@@ -45,7 +46,7 @@ func startSuccessor(path string, args []string, socket net.Listener) (*successor
 	}
 	s := &successor{process: cmd.Process, channel: newChannel(ours), ended: make(chan struct{})}
 	go func() { // ends with one of the two processes
-		_ = cmd.Wait()
+		s.well = cmd.Wait() == nil
 		s.status = cmd.ProcessState.String()
 		close(s.ended)
 	}()
@@ -55,10 +56,13 @@ func startSuccessor(path string, args []string, socket net.Listener) (*successor
 const (
 	// lastWords is how long what an ended process has said is read. It is all there; but the end of the channel only comes when all
 	// have closed it, those included that this process has started.
-	lastWords = 100 * time.Millisecond
+	lastWords = time.Second
 
-	// takeoverWait is how long a process that was healthy a moment ago may take to write its pid file.
-	takeoverWait = 5 * time.Second
+	// endWait is how long a process that has closed the channel is waited for to end, in order to say how it did.
+	endWait = 5 * time.Second
+
+	// takeoverWait is how long a process that was healthy a moment ago may take to write its pid file. Nobody is kept waiting by it.
+	takeoverWait = 30 * time.Second
 )
 
 // handOver returns when s serves. Its error says why it does not; s may still be there then. Until s is healthy, the end of ctx ends the wait;
@@ -105,7 +109,7 @@ func (s *successor) why(ctx context.Context, said string, err error) error {
 		reason = "it ended with " + s.status
 	case <-ctx.Done():
 		reason = context.Cause(ctx).Error()
-	case <-time.After(time.Second): // it has closed the channel, and may be about to end
+	case <-time.After(endWait):
 	}
 	if said != "" {
 		reason += ": " + said

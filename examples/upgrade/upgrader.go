@@ -18,12 +18,13 @@ import (
 
 // An upgrader answers the signals that ask for an upgrade, one at a time.
 type upgrader struct {
-	gs     *shutdown.GracefulShutdown
-	log    *slog.Logger
-	path   string // of what to start: not what this process runs, but the file that is there by then
-	args   []string
-	socket net.Listener
-	within time.Duration // for the new process to become healthy
+	gs      *shutdown.GracefulShutdown
+	log     *slog.Logger
+	path    string // of what to start: not what this process runs, but the file that is there by then
+	args    []string
+	socket  net.Listener
+	pidFile string
+	within  time.Duration // for the new process to become healthy
 
 	mu     sync.Mutex
 	unable string // why no upgrade can begin now; empty if one can
@@ -37,7 +38,6 @@ func (u *upgrader) handle(_ context.Context, sig os.Signal) {
 	if unable == "" {
 		// What runs as a component is waited for when the service stops meanwhile.
 		err := u.gs.Go("upgrade", func(context.Context) error {
-			defer u.allow()
 			u.upgrade()
 			return nil // whatever came of it: a failed upgrade is no reason to stop
 		})
@@ -91,14 +91,18 @@ func (u *upgrader) upgrade() {
 
 	if err := next.handOver(ctx); err != nil {
 		next.kill()
-		if context.Cause(ctx) == errStopping { //nolint:errorlint // it is as it was given
+		err = errors.Join(err, writePIDFile(u.pidFile)) // it may have put itself there in its last moment
+		if context.Cause(ctx) == errStopping {          //nolint:errorlint // it is as it was given
+			u.allow()
 			u.log.Warn("upgrade given up", "new_pid", next.process.Pid, "reason", err)
 			return
 		}
 		u.fail("new_pid", next.process.Pid, "reason", err)
 		return
 	}
-	if u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid)) {
+	begun := u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid))
+	u.allow() // the stop refuses the next one
+	if begun {
 		go u.watch(next)
 		return
 	}
@@ -108,14 +112,17 @@ func (u *upgrader) upgrade() {
 	<-next.ended
 }
 
-// fail says so when the next upgrade can begin: whoever reads it may try again at once.
+// fail says so when the next upgrade can begin, and not before: whoever reads it may try again at once.
 func (u *upgrader) fail(args ...any) {
 	u.allow()
 	u.log.Error("upgrade failed, this process goes on serving", args...)
 }
 
-// watch tells of a new process that does not live as long as the old one drains. It ends with one of them.
+// watch tells of a new process that fails while this one drains. One that ends well was stopped, or replaced in its turn. It ends with one of
+// the two.
 func (u *upgrader) watch(next *successor) {
 	<-next.ended
-	u.log.Error("the new process has ended: nobody serves", "new_pid", next.process.Pid, "status", next.status)
+	if !next.well {
+		u.log.Error("the new process has ended: nobody serves", "new_pid", next.process.Pid, "status", next.status)
+	}
 }

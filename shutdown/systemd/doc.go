@@ -3,7 +3,12 @@
 // no service manager is, each part does nothing.
 //
 //	sockets, err := systemd.Listeners()                  // first of all
-//	l, err := gs.HoldListener(sockets[0].Listener)       // a restart loses no request
+//	if len(sockets) > 0 {                                // there is a socket unit
+//		l = sockets[0].Listener
+//	} else {
+//		l, err = net.Listen("tcp", ":8080")
+//	}
+//	l, err = gs.HoldListener(l)                          // a restart loses no request
 //	gs.AddManager(posixsignal.New(), systemd.New())
 //	gs.Go("http", func(context.Context) error { return srv.Serve(l) })
 //	gs.Go("ready", func(ctx context.Context) error {
@@ -16,10 +21,13 @@
 // # The unit
 //
 //	[Service]
-//	Type=notify               # "systemctl start" returns when Ready was called
+//	# "systemctl start" returns when Ready was called.
+//	Type=notify
 //	ExecStart=/usr/bin/api
-//	WatchdogSec=30s           # New pings every 15s
-//	TimeoutStopSec=30s        # more than Grace+Tail; if it is less, New asks for more time while the stop takes place
+//	# New pings every 15s.
+//	WatchdogSec=30s
+//	# More than Grace+Tail. If it is less, New asks for more time while the stop takes place.
+//	TimeoutStopSec=30s
 //	Restart=on-failure
 //
 // and, for a restart that refuses no connection and loses no request, a socket unit of the same name. Systemd keeps the socket: what connects

@@ -43,6 +43,16 @@ func TestTakeSocket(t *testing.T) {
 	assert.Nil(t, s.Listener)
 	assert.Equal(t, udp.LocalAddr(), s.PacketConn.LocalAddr())
 
+	seqpacket, err := net.Listen("unixpacket", socketPath(t))
+	if err == nil { // not every system has it
+		defer seqpacket.Close()
+		s, err = systemd.TakeSocket(duplicate(t, file(t, seqpacket)), "control")
+		require.NoError(t, err)
+		defer s.Listener.Close()
+		assert.Equal(t, seqpacket.Addr(), s.Listener.Addr())
+		assert.Nil(t, s.PacketConn)
+	}
+
 	plain, err := os.Create(filepath.Join(t.TempDir(), "plain"))
 	require.NoError(t, err)
 	defer plain.Close()
