@@ -1,6 +1,7 @@
 package apiserver_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,6 +50,7 @@ func TestBadInput(t *testing.T) {
 			{"unknown field in metadata", ann, "POST", "/v1/secrets", `{"metadata":{"name":"x","id":1}}`, 400, 100005, `unknown field "id"`},
 			{"the hash of a password", s.admin, "POST", "/v1/users", `{"metadata":{"name":"x"},"password":"12345678","passwordHash":"x"}`, 400, 100005, "unknown field"},
 			{"too large a body", ann, "POST", "/v1/secrets", `{"description":"` + strings.Repeat("x", 1<<20) + `"}`, 413, 100006, "1048576"},
+			{"too large a body in chunks", ann, "POST", "/v1/secrets", io.MultiReader(strings.NewReader(`{"description":"` + strings.Repeat("x", 1<<20) + `"}`)), 413, 100006, "1048576"},
 			{"too large a body at login", s.anonymous(), "POST", "/login", `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, 100006, ""},
 			{"too long a description", ann, "POST", "/v1/secrets", object{"metadata": object{"name": "x"}, "description": strings.Repeat("x", 257)}, 400, 130001, "257 bytes"},
 			{"a control character", ann, "POST", "/v1/secrets", object{"metadata": object{"name": "x"}, "description": "a\x00b"}, 400, 130001, "control characters"},
@@ -76,14 +78,24 @@ func TestBadInput(t *testing.T) {
 			{"all users, deleted", bob, "DELETE", "/v1/users", nil, 403, 100009, "only an admin"},
 			{"a new user", bob, "POST", "/v1/users", object{"metadata": object{"name": "x"}, "password": "12345678"}, 403, 100009, "only an admin"},
 			{"an admin by himself", bob, "PUT", "/v1/users/bob", object{"admin": true}, 403, 100009, "only an admin"},
-			{"an admin no more", s.admin, "PUT", "/v1/users/admin", object{}, 409, 130103, "demote itself"},
+			{"an admin no more", s.admin, "PUT", "/v1/users/admin", object{"password": "a new one"}, 409, 130103, `send "admin":true`},
 			{"the admin deleted", s.admin, "DELETE", "/v1/users/admin", nil, 409, 130103, "delete"},
 
 			{"another name", ann, "PUT", secretPath, newSecret("other"), 400, 130002, "a name never changes"},
 			{"a name with SQL, not found", s.admin, "GET", "/v1/users/ann'%20OR%20'1'='1", nil, 404, 130101, "no such user"},
 			{"a name with SQL, deleted", s.admin, "DELETE", "/v1/users/x'%20OR%20'1'='1", nil, 404, 130101, "no such user"},
+			{"a name with a space", s.admin, "GET", "/v1/users/ann%20", nil, 404, 130101, "no such user"},
+			{"a name with a space, changed", s.admin, "PUT", "/v1/users/admin%20", object{}, 404, 130101, "no such user"},
+			{"a name with a space, deleted", s.admin, "DELETE", "/v1/users/admin%20", nil, 404, 130101, "no such user"},
+			{"a name with a 0", s.admin, "GET", "/v1/users/ann%00", nil, 404, 130101, "no such user"},
+			{"a name not in UTF-8", s.admin, "GET", "/v1/users/%ff", nil, 404, 130101, "no such user"},
+			{"a name not in UTF-8, changed", s.admin, "PUT", "/v1/users/%ff", object{}, 404, 130101, "no such user"},
+			{"a name not in UTF-8, deleted", s.admin, "DELETE", "/v1/users/%ff", nil, 404, 130101, "no such user"},
+			{"a login with a space", s.anonymous(), "POST", "/login", object{"name": "ann ", "password": "password of ann"}, 401, 130007, "wrong name or password"},
+			{"a login with a 0", s.anonymous(), "POST", "/login", object{"name": "ann\x00", "password": "password of ann"}, 401, 130007, "wrong name or password"},
 			{"a short password", s.admin, "POST", "/v1/users", object{"metadata": object{"name": "x"}, "password": "1234567"}, 400, 130001, "password has 7 bytes"},
 			{"a long password", s.admin, "POST", "/v1/users", object{"metadata": object{"name": "x"}, "password": strings.Repeat("x", 73)}, 400, 130001, "password has 73 bytes"},
+			{"a password with a 0", s.admin, "POST", "/v1/users", object{"metadata": object{"name": "x"}, "password": "1234567\x008"}, 400, 130001, "character 0"},
 			{"a short new password", ann, "PUT", "/v1/users/ann", object{"password": "1234567"}, 400, 130001, "password has 7 bytes"},
 			{"no address", s.admin, "POST", "/v1/users", object{"metadata": object{"name": "x"}, "email": "x", "password": "12345678"}, 400, 130001, "must have an @"},
 

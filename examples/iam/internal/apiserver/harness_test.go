@@ -139,7 +139,7 @@ func (a answer) metadata(member string) string {
 
 func (a answer) id() string { return a.metadata("instanceID") }
 
-// do sends the body, which is a string as it is and anything else as JSON.
+// do sends the body: a string or a reader as it is, and anything else as JSON.
 func (c client) do(method, path string, body any) answer {
 	c.s.t.Helper()
 	var content io.Reader
@@ -147,6 +147,8 @@ func (c client) do(method, path string, body any) answer {
 	case nil:
 	case string:
 		content = strings.NewReader(b)
+	case io.Reader: // of unknown length, so it goes in chunks
+		content = b
 	default:
 		data, err := jsonx.Marshal(b)
 		require.NoError(c.s.t, err)

@@ -1,6 +1,7 @@
 package apiserver_test
 
 import (
+	"context"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/dbtest"
 )
 
 func TestLogin(t *testing.T) {
@@ -35,6 +37,42 @@ func TestLogin(t *testing.T) {
 		})
 	}
 	assert.NotContains(t, s.log.String(), "password of")
+}
+
+// bcrypt looks at the first 72 bytes of a password that repeats without end, with a 0 in between.
+func TestPasswordsThatBcryptTakesForTheSame(t *testing.T) {
+	t.Parallel()
+	s := start(t, "memory")
+	longest := strings.Repeat("x", 72)
+	s.admin.must(http.StatusCreated, "POST", "/v1/users", object{"metadata": object{"name": "ann"}, "password": longest})
+	s.admin.must(http.StatusCreated, "POST", "/v1/users", object{"metadata": object{"name": "bob"}, "password": "a secret"})
+	for name, passwords := range map[string][2]string{"ann": {longest, longest + "y"}, "bob": {"a secret", "a secret\x00a secret"}} {
+		s.login(name, passwords[0])
+		got := s.anonymous().do("POST", "/login", object{"name": name, "password": passwords[1]})
+		assert.Equal(t, http.StatusUnauthorized, got.status, got.text)
+	}
+}
+
+// An admin who was deleted does not come back with the next start, with a password that the new admins did not choose.
+func TestTheFirstAdminMayGo(t *testing.T) {
+	t.Parallel()
+	db := dbtest.SQLite(t)
+	created := 0
+	count := func(o *apiserver.Options) { o.OnFirstStart = func() { created++ } }
+	s := start(t, db, count)
+	assert.Equal(t, 1, created)
+	s.admin.must(http.StatusCreated, "POST", "/v1/users", object{"metadata": object{"name": "root"}, "admin": true, "password": "password"})
+	s.login("root", "password").must(http.StatusNoContent, "DELETE", "/v1/users/admin", nil)
+	s.stop()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := options(t, db)
+	count(&o)
+	o.Redis = s.redis.Addr()
+	o.OnReady = func(string, string) { cancel() }
+	require.NoError(t, apiserver.Run(ctx, o))
+	assert.Equal(t, 1, created)
 }
 
 func TestTokens(t *testing.T) {

@@ -68,8 +68,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	srv := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       requestTimeout + 5*time.Second,  // of the body, whose reading no context ends
+		WriteTimeout:      requestTimeout + 10*time.Second, // or who does not take the answer would keep it in memory for ever
 		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10, // 1 MiB without it
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	feedServer := newFeedServer(db, o.FeedToken, o.Log)

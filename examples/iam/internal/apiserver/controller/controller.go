@@ -42,7 +42,7 @@ func (u Users) Authenticate(c *gin.Context) {
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		c.Header("WWW-Authenticate", `Bearer realm="iam"`)
-		u.W.Write(c, response.ErrUnauthorized.Detail("there is no token: log in, and send it as Authorization: Bearer <token>"), nil)
+		u.W.Write(c, response.ErrUnauthorized.Detail("there is no token: log in, and send it as Authorization: Bearer …"), nil)
 		return
 	}
 	user, err := u.Service.Authenticate(c.Request.Context(), token)

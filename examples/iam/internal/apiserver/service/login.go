@@ -97,11 +97,10 @@ func fingerprint(passwordHash string) string {
 // AdminName is who EnsureAdmin creates.
 const AdminName = "admin"
 
-// EnsureAdmin creates the first user of a new database, and reports whether it did. Several apiservers may do so at once: one of them
-// creates it.
+// EnsureAdmin creates an admin if there is none, as in a new database, and reports whether it did. One that was deleted by another admin
+// does not come back. Several apiservers may do so at once: one of them creates it.
 func (u Users) EnsureAdmin(ctx context.Context, password string) (created bool, err error) {
-	_, err = u.Store.Users.Get(ctx, AdminName)
-	if !errors.Is(err, store.ErrNotFound) {
+	if some, err := u.Store.Users.SomeAdmin(ctx); err != nil || some {
 		return false, err
 	}
 	if err := validatePassword(password); err != nil {

@@ -25,7 +25,7 @@ func (u Users) Update(ctx context.Context, caller *model.User, name string, user
 	case user.Admin && !caller.Admin:
 		return nil, response.ErrForbidden.Detail("only an admin makes another one")
 	case self && caller.Admin && !user.Admin:
-		return nil, ErrOwnAdmin
+		return nil, ErrOwnAdmin.Detail(`an admin cannot demote itself, another one can: send "admin":true`)
 	}
 	user.Name = name
 	columns := []string{"email", "extendShadow"}

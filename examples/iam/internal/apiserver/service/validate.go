@@ -62,6 +62,9 @@ func validatePassword(password string) error {
 	if len(password) < minPassword || len(password) > maxPassword {
 		return ErrInvalidField.Detail("password has %d bytes, must have %d to %d", len(password), minPassword, maxPassword)
 	}
+	if !toldApart(password) {
+		return ErrInvalidField.Detail("password must not have the character 0")
+	}
 	return nil
 }
 

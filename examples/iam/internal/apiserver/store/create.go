@@ -11,7 +11,8 @@ import (
 
 // Create stores the user and gives it its ID and times.
 func (u Users) Create(ctx context.Context, user *model.User) error {
-	return translate(ctx, u.s.db.WithContext(ctx).Create(user).Error)
+	_, err := u.s.write(ctx, userRevision, func(tx *gorm.DB) error { return tx.Create(user).Error })
+	return err
 }
 
 // Create stores the object, whose owner is in it, gives it its ID and times, and returns the revision that this made. The error is

@@ -13,7 +13,11 @@ import (
 
 // Delete deletes the user of this name and all that belongs to it, and returns the revisions that this made.
 func (u Users) Delete(ctx context.Context, name string) (Revisions, error) {
-	return u.delete(ctx, where("name", name))
+	condition, err := named(name)
+	if err != nil {
+		return Revisions{}, err
+	}
+	return u.delete(ctx, condition)
 }
 
 // Delete deletes the object if it belongs to the owner, and returns the revision that this made.
@@ -26,10 +30,13 @@ func (o Owned[T, K]) Delete(ctx context.Context, owner model.UserID, id objectme
 // Revisions are those that the end of users made. One that is 0 has not changed.
 type Revisions struct{ Secrets, Policies uint64 }
 
-// delete takes the locks of both kinds, always in this order; see Store.write. So nothing is created for these users meanwhile.
+// delete takes the locks of all kinds, always in this order; see Store.write. So nothing is created for these users meanwhile.
 func (u Users) delete(ctx context.Context, condition clause.Expression) (Revisions, error) {
 	var now Revisions
 	err := u.s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) (err error) {
+		if _, err = countUp(tx, userRevision); err != nil {
+			return err
+		}
 		if now.Secrets, err = countUp(tx, secretRevision); err != nil {
 			return err
 		}

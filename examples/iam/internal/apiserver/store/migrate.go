@@ -128,7 +128,7 @@ func createTables(tx *gorm.DB, key []byte) error {
 	begin := uint64(time.Now().UnixMilli())
 	once := tx.Clauses(clause.OnConflict{DoNothing: true}).Session(&gorm.Session{})
 	return errors.Join(
-		once.Create([]revision{{"secrets", begin}, {"policies", begin}}).Error,
+		once.Create([]revision{{"users", begin}, {"secrets", begin}, {"policies", begin}}).Error,
 		once.Create(&setting{Name: "instanceIDKey", Value: hex.EncodeToString(key)}).Error,
 	)
 }

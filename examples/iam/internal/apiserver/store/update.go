@@ -11,11 +11,15 @@ import (
 
 // Update writes these columns of the user with this name, and nothing else, and returns the user as it is then.
 func (u Users) Update(ctx context.Context, user *model.User, columns ...string) (updated *model.User, err error) {
-	err = u.s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		updated, err = update(ctx, tx.Where(where("name", user.Name)), user, columns)
+	condition, err := named(user.Name)
+	if err != nil {
+		return nil, err
+	}
+	_, err = u.s.write(ctx, userRevision, func(tx *gorm.DB) error {
+		updated, err = update(ctx, tx.Where(condition), user, columns)
 		return err
 	})
-	return updated, translate(ctx, err)
+	return updated, err
 }
 
 // Update writes these columns of the object, and nothing else, if it belongs to the owner, and returns it as it is then, with the
