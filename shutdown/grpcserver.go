@@ -15,6 +15,9 @@ type GRPCServer interface {
 // AddGRPCServer drains srv in PhaseIngress: GracefulStop, and at the deadline Stop, which GracefulStop alone does
 // not have: a stream that never ends would hold it for ever.
 //
+// A connection whose client has not said anything yet holds GracefulStop and Stop for as long as grpc.ConnectionTimeout, by default 120s:
+// give the server one that is well below Grace.
+//
 // A stop may come before srv.Serve is called. Serve then returns grpc.ErrServerStopped, which this package does not know, so the
 // function given to [GracefulShutdown.Go] has to make nil of it.
 //

@@ -24,6 +24,8 @@ func newServer(cfg config, log *slog.Logger) *grpc.Server {
 			Time:    time.Minute,
 			Timeout: 20 * time.Second,
 		}),
+		// A connection on which nothing has been said yet holds a stop up for this long. The default, 120s, is longer than a stop may take.
+		grpc.ConnectionTimeout(5*time.Second),
 		// Who pings more often is sent away with GOAWAY, ENHANCE_YOUR_CALM. The default MinTime, 5 minutes, sends away clients
 		// that follow the usual advice of 10s to 1m, and only once they have been idle for a while.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),

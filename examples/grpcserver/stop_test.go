@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync"
 	"syscall"
@@ -219,4 +220,17 @@ func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
 	assert.Equal(t, 1, s.wait(), "exit status")
 	assert.Contains(t, s.logged(), "received terminated while shutting down: exiting at once")
 	assert.NotContains(t, s.logged(), "shutdown complete")
+}
+
+// A client that connects and says nothing, such as a port scanner, does not hold the stop up until all is cut.
+func TestStopWithSilentConnection(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	silent, err := net.Dial("tcp", s.addr)
+	require.NoError(t, err)
+	defer silent.Close()
+	_, err = silent.Read(make([]byte, 1)) // the server speaks first
+	require.NoError(t, err)
+	s.signal(syscall.SIGTERM)
+	assert.Zero(t, s.wait(), s.logged())
 }

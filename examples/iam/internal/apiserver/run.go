@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"google.golang.org/grpc"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/service"
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/store"
@@ -81,7 +82,12 @@ func Run(ctx context.Context, o Options) (err error) {
 		gs.AddGRPCServer("feed", feedServer),
 		gs.AddCallback(shutdown.Closer("database", db), shutdown.Closer("redis", client)),
 		gs.Go("serve api", func(context.Context) error { return srv.Serve(api) }),
-		gs.Go("serve feed", func(context.Context) error { return feedServer.Serve(feed) }),
+		gs.Go("serve feed", func(context.Context) error {
+			if err := feedServer.Serve(feed); !errors.Is(err, grpc.ErrServerStopped) { // a stop may come before it serves
+				return err
+			}
+			return nil
+		}),
 		gs.Go("checks", checks.Run),
 		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, o, api, feed) }),
 	)
