@@ -98,8 +98,30 @@ func testAuthorizedOnBoth(t *testing.T, s *system) {
 	status(http.StatusUnauthorized)
 }
 
-// From the answer to the deletion of a policy until both authzservers deny: 200 times, four at a time.
+// From the answer to the deletion of a policy until both authzservers deny: within a second, at the 99th percentile of 200. A machine that
+// stands still for a second may spoil a round, but not three of them; a system that needs a second spoils each. That a change never
+// arrives fails at once: there is no periodic load here.
 func testDeletions(t *testing.T, s *system) {
+	const rounds = 3
+	for round := 1; ; round++ {
+		took := timeDeletions(t, s)
+		p99, late := took[len(took)*99/100], 0
+		for _, d := range took {
+			if d > time.Second {
+				late++
+			}
+		}
+		t.Logf("denied on both authzservers: p50 %v, p99 %v, max %v after the answer to the deletion; %d of %d later than 1s",
+			took[len(took)/2].Round(time.Millisecond), p99.Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), late, len(took))
+		if p99 < time.Second {
+			return
+		}
+		require.Less(t, round, rounds, "the p99 is a second or more in each round")
+	}
+}
+
+// timeDeletions creates 200 policies and deletes them, four at a time, and returns how long each of them lived on, in ascending order.
+func timeDeletions(t *testing.T, s *system) []time.Duration {
 	const changes, together = 200, 4
 	ids := make([]string, changes)
 	resource := func(i int) string { return fmt.Sprintf("deletions:%d", i) }
@@ -147,16 +169,7 @@ func testDeletions(t *testing.T, s *system) {
 		took[i] = time.Since(begin)
 	})
 	slices.Sort(took)
-	p99, late := took[changes*99/100], 0
-	for _, d := range took {
-		if d > time.Second {
-			late++
-		}
-	}
-	t.Logf("denied on both authzservers: p50 %v, p99 %v, max %v after the answer to the deletion; %d of %d later than 1s",
-		took[changes/2].Round(time.Millisecond), p99.Round(time.Millisecond), took[changes-1].Round(time.Millisecond), late, changes)
-	// A machine that stands still for a second does not fail the test; a system that needs one does.
-	assert.Less(t, took[changes/2], time.Second, "the median")
+	return took
 }
 
 func testRedisLost(t *testing.T, s *system) {
@@ -165,7 +178,8 @@ func testRedisLost(t *testing.T, s *system) {
 	s.redis.lose()
 	during := s.allow("redis:during") // of which nobody hears
 	s.deletePolicy(before)
-	s.now(true, "redis:before")
+	s.api.waitFor("a change was not published.* event=PolicyChanged")
+	s.now(false, "redis:nothing")
 	s.redis.comeBack()
 	s.eventually(true, "redis:during")
 	s.eventually(false, "redis:before")
