@@ -92,10 +92,15 @@ func (p *process) waitFor(pattern string) {
 	require.Eventually(p.t, func() bool { return re.MatchString(p.logged(1 << 20)) }, soon, 5*time.Millisecond, "%s in the log of %s", pattern, p.name)
 }
 
+func (p *process) signal(sig os.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(sig))
+}
+
 // terminate asks the process to stop, and waits until it has.
 func (p *process) terminate() {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.signal(syscall.SIGTERM)
 	<-p.ended
 	require.NoError(p.t, p.cmd.Wait(), "the exit status of %s", p.name)
 }

@@ -78,9 +78,9 @@ func (s *system) startAPI() {
 }
 
 // startAuthz does not wait until it is ready. There is no periodic load that could hide that a message was lost.
-func (s *system) startAuthz(i int) {
-	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), "-addr", s.authzAddr[i],
-		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay)
+func (s *system) startAuthz(i int, flags ...string) {
+	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), append([]string{"-addr", s.authzAddr[i],
+		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay}, flags...)...)
 }
 
 func sign(t *testing.T, secretID, key string) string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ func testSystem(t *testing.T, s *system) {
 		{"authorized on both", testAuthorizedOnBoth},
 		{"200 deletions", testDeletions},
 		{"Redis is lost", testRedisLost},
+		{"an authzserver drains", testAuthzserverDrains},
 		{"an authzserver is killed", testAuthzserverKilled},
 		{"the apiserver is away", testApiserverAway},
 		{"each is stopped under load", testStopsUnderLoad},
@@ -185,6 +187,20 @@ func testRedisLost(t *testing.T, s *system) {
 	s.eventually(false, "redis:before")
 	s.deletePolicy(during)
 	s.eventually(false, "redis:during")
+}
+
+// From the signal on it is not ready, and answers all the same. It is left so, for the next step to kill.
+func testAuthzserverDrains(t *testing.T, s *system) {
+	s.allow("drain:before")
+	s.eventually(true, "drain:before")
+	s.authz[1].terminate()
+	s.startAuthz(1, "-delay", "1h", "-grace", "2h")
+	s.authz[1].waitFor("msg=ready ")
+	s.authz[1].signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool { return !s.ready(s.authzAddr[1]) }, soon, 5*time.Millisecond)
+	for range 10 {
+		s.now(true, "drain:before")
+	}
 }
 
 func testAuthzserverKilled(t *testing.T, s *system) {
