@@ -34,6 +34,7 @@ type system struct {
 	api               *process
 	authzAddr         [2]string
 	authz             [2]*process
+	all               []*process // that have ever run
 
 	login    string // ann's token for the apiserver
 	secretID string
@@ -74,6 +75,7 @@ func (s *system) startAPI() {
 	s.api = startProcess(s.t, "apiserver", filepath.Join(s.bin, "apiserver"), "-addr", s.apiAddr, "-feed", s.feedAddr, "-db", s.db, "-redis", s.redis.addr(),
 		"-feed-token-file", filepath.Join(s.dir, "feed.token"), "-login-key-file", filepath.Join(s.dir, "login.key"),
 		"-admin-password-file", filepath.Join(s.dir, "admin.password"), "-bcrypt-cost", "4", "-logins-per-second", "1000", "-delay", delay)
+	s.all = append(s.all, s.api)
 	s.api.waitFor("msg=ready ")
 }
 
@@ -81,6 +83,7 @@ func (s *system) startAPI() {
 func (s *system) startAuthz(i int, flags ...string) {
 	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), append([]string{"-addr", s.authzAddr[i],
 		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay}, flags...)...)
+	s.all = append(s.all, s.authz[i])
 }
 
 func sign(t *testing.T, secretID, key string) string {
