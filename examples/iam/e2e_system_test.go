@@ -41,9 +41,9 @@ type system struct {
 	question string // ann's token for the authzservers
 }
 
-// startSystem returns when all of it is ready, and ann has a secret.
-func startSystem(t *testing.T, bin, db string, redis redisServer) *system {
-	s := &system{t: t, bin: bin, dir: t.TempDir(), db: db, redis: redis, apiAddr: freeAddr(t), feedAddr: freeAddr(t)}
+// startSystem returns when all of it is ready, and ann has a secret. It takes four addresses.
+func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string) *system {
+	s := &system{t: t, bin: bin, dir: t.TempDir(), db: db, redis: redis, apiAddr: addrs[0], feedAddr: addrs[1], authzAddr: [2]string(addrs[2:])}
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	t.Cleanup(s.client.CloseIdleConnections)
 	for name, content := range map[string]string{
@@ -52,7 +52,6 @@ func startSystem(t *testing.T, bin, db string, redis redisServer) *system {
 		require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(content+"\n"), 0o600))
 	}
 	for i := range s.authz { // these first: they wait for the apiserver
-		s.authzAddr[i] = freeAddr(t)
 		s.startAuthz(i)
 	}
 	s.startAPI()

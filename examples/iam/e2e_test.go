@@ -23,10 +23,10 @@ import (
 // The whole system as processes: SQLite and the embedded Redis, and, with GRACEKIT_TEST_MYSQL_DSN and GRACEKIT_TEST_REDIS_ADDR,
 // MariaDB and a real Redis.
 func TestSystem(t *testing.T) {
-	bin := build(t)
+	bin, addrs := build(t), freeAddrs(t, 10)
 	t.Run("SQLite and embedded Redis", func(t *testing.T) {
 		t.Parallel()
-		testSystem(t, startSystem(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "iam.db"), newEmbeddedRedis(t)))
+		testSystem(t, startSystem(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "iam.db"), newEmbeddedRedis(t, addrs[4]), addrs[:4]))
 	})
 	t.Run("MariaDB and Redis", func(t *testing.T) {
 		t.Parallel()
@@ -34,7 +34,7 @@ func TestSystem(t *testing.T) {
 		if server == "" {
 			t.Skip("GRACEKIT_TEST_REDIS_ADDR is not set")
 		}
-		testSystem(t, startSystem(t, bin, dbtest.MySQL(t), newProxiedRedis(t, server)))
+		testSystem(t, startSystem(t, bin, dbtest.MySQL(t), newProxiedRedis(t, addrs[9], server), addrs[5:9]))
 	})
 }
 
