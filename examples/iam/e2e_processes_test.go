@@ -92,10 +92,15 @@ func (p *process) waitFor(pattern string) {
 	require.Eventually(p.t, func() bool { return re.MatchString(p.logged(1 << 20)) }, soon, 5*time.Millisecond, "%s in the log of %s", pattern, p.name)
 }
 
+func (p *process) signal(sig os.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(sig))
+}
+
 // terminate asks the process to stop, and waits until it has.
 func (p *process) terminate() {
 	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.signal(syscall.SIGTERM)
 	<-p.ended
 	require.NoError(p.t, p.cmd.Wait(), "the exit status of %s", p.name)
 }
@@ -107,18 +112,21 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// freeAddr returns an address on which to start a program, stop it, and start it again. The port is below those that the system
-// gives to outgoing connections, one of which could have it in the meantime.
-func freeAddr(t *testing.T) string {
-	for range 100 {
+// freeAddrs returns addresses, no two of them the same, on which to start a program, stop it, and start it again. The ports are below
+// those that the system gives to outgoing connections, one of which could have one in the meantime.
+func freeAddrs(t *testing.T, n int) (addrs []string) {
+	for range 100 * n {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
-		if err == nil {
-			require.NoError(t, listener.Close())
-			return listener.Addr().String()
+		if err != nil {
+			continue
+		}
+		defer listener.Close() // when all have been chosen
+		if addrs = append(addrs, listener.Addr().String()); len(addrs) == n {
+			return addrs
 		}
 	}
-	t.Fatal("no free port")
-	return ""
+	t.Fatal("no free ports")
+	return nil
 }
 
 // A redisServer can be lost and come back.
@@ -150,8 +158,8 @@ func TestRedisProcess(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-func newEmbeddedRedis(t *testing.T) *embeddedRedis {
-	r := &embeddedRedis{t: t, at: freeAddr(t)}
+func newEmbeddedRedis(t *testing.T, at string) *embeddedRedis {
+	r := &embeddedRedis{t: t, at: at}
 	r.comeBack()
 	t.Cleanup(r.lose)
 	return r
@@ -196,8 +204,8 @@ type proxiedRedis struct {
 	upstream []net.Conn
 }
 
-func newProxiedRedis(t *testing.T, server string) *proxiedRedis {
-	r := &proxiedRedis{t: t, server: server, at: freeAddr(t)}
+func newProxiedRedis(t *testing.T, at, server string) *proxiedRedis {
+	r := &proxiedRedis{t: t, server: server, at: at}
 	r.comeBack()
 	t.Cleanup(r.lose)
 	return r

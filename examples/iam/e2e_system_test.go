@@ -34,15 +34,16 @@ type system struct {
 	api               *process
 	authzAddr         [2]string
 	authz             [2]*process
+	all               []*process // that have ever run
 
 	login    string // ann's token for the apiserver
 	secretID string
 	question string // ann's token for the authzservers
 }
 
-// startSystem returns when all of it is ready, and ann has a secret.
-func startSystem(t *testing.T, bin, db string, redis redisServer) *system {
-	s := &system{t: t, bin: bin, dir: t.TempDir(), db: db, redis: redis, apiAddr: freeAddr(t), feedAddr: freeAddr(t)}
+// startSystem returns when all of it is ready, and ann has a secret. It takes four addresses.
+func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string) *system {
+	s := &system{t: t, bin: bin, dir: t.TempDir(), db: db, redis: redis, apiAddr: addrs[0], feedAddr: addrs[1], authzAddr: [2]string(addrs[2:])}
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	t.Cleanup(s.client.CloseIdleConnections)
 	for name, content := range map[string]string{
@@ -51,7 +52,6 @@ func startSystem(t *testing.T, bin, db string, redis redisServer) *system {
 		require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(content+"\n"), 0o600))
 	}
 	for i := range s.authz { // these first: they wait for the apiserver
-		s.authzAddr[i] = freeAddr(t)
 		s.startAuthz(i)
 	}
 	s.startAPI()
@@ -74,13 +74,15 @@ func (s *system) startAPI() {
 	s.api = startProcess(s.t, "apiserver", filepath.Join(s.bin, "apiserver"), "-addr", s.apiAddr, "-feed", s.feedAddr, "-db", s.db, "-redis", s.redis.addr(),
 		"-feed-token-file", filepath.Join(s.dir, "feed.token"), "-login-key-file", filepath.Join(s.dir, "login.key"),
 		"-admin-password-file", filepath.Join(s.dir, "admin.password"), "-bcrypt-cost", "4", "-logins-per-second", "1000", "-delay", delay)
+	s.all = append(s.all, s.api)
 	s.api.waitFor("msg=ready ")
 }
 
 // startAuthz does not wait until it is ready. There is no periodic load that could hide that a message was lost.
-func (s *system) startAuthz(i int) {
-	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), "-addr", s.authzAddr[i],
-		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay)
+func (s *system) startAuthz(i int, flags ...string) {
+	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), append([]string{"-addr", s.authzAddr[i],
+		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay}, flags...)...)
+	s.all = append(s.all, s.authz[i])
 }
 
 func sign(t *testing.T, secretID, key string) string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,10 +23,10 @@ import (
 // The whole system as processes: SQLite and the embedded Redis, and, with GRACEKIT_TEST_MYSQL_DSN and GRACEKIT_TEST_REDIS_ADDR,
 // MariaDB and a real Redis.
 func TestSystem(t *testing.T) {
-	bin := build(t)
+	bin, addrs := build(t), freeAddrs(t, 10)
 	t.Run("SQLite and embedded Redis", func(t *testing.T) {
 		t.Parallel()
-		testSystem(t, startSystem(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "iam.db"), newEmbeddedRedis(t)))
+		testSystem(t, startSystem(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "iam.db"), newEmbeddedRedis(t, addrs[4]), addrs[:4]))
 	})
 	t.Run("MariaDB and Redis", func(t *testing.T) {
 		t.Parallel()
@@ -33,7 +34,7 @@ func TestSystem(t *testing.T) {
 		if server == "" {
 			t.Skip("GRACEKIT_TEST_REDIS_ADDR is not set")
 		}
-		testSystem(t, startSystem(t, bin, dbtest.MySQL(t), newProxiedRedis(t, server)))
+		testSystem(t, startSystem(t, bin, dbtest.MySQL(t), newProxiedRedis(t, addrs[9], server), addrs[5:9]))
 	})
 }
 
@@ -47,6 +48,7 @@ func testSystem(t *testing.T, s *system) {
 		{"authorized on both", testAuthorizedOnBoth},
 		{"200 deletions", testDeletions},
 		{"Redis is lost", testRedisLost},
+		{"an authzserver drains", testAuthzserverDrains},
 		{"an authzserver is killed", testAuthzserverKilled},
 		{"the apiserver is away", testApiserverAway},
 		{"each is stopped under load", testStopsUnderLoad},
@@ -98,8 +100,31 @@ func testAuthorizedOnBoth(t *testing.T, s *system) {
 	status(http.StatusUnauthorized)
 }
 
-// From the answer to the deletion of a policy until both authzservers deny: 200 times, four at a time.
+// From the answer to the deletion of a policy until both authzservers deny: within a second, at the 99th percentile of 200. A machine that
+// stands still for a second may spoil a round, but not each of five, and never the median. That a change does not arrive at all fails at
+// once: there is no periodic load here.
 func testDeletions(t *testing.T, s *system) {
+	const rounds = 5
+	for round := 1; ; round++ {
+		took := timeDeletions(t, s)
+		p50, p99, late := took[len(took)/2], took[len(took)*99/100], 0
+		for _, d := range took {
+			if d > time.Second {
+				late++
+			}
+		}
+		t.Logf("denied on both authzservers: p50 %v, p99 %v, max %v after the answer to the deletion; %d of %d later than 1s",
+			p50.Round(time.Millisecond), p99.Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond), late, len(took))
+		require.Less(t, p50, time.Second, "the median")
+		if p99 < time.Second {
+			return
+		}
+		require.Less(t, round, rounds, "the p99 is a second or more in each round")
+	}
+}
+
+// timeDeletions creates 200 policies and deletes them, four at a time, and returns how long each of them lived on, in ascending order.
+func timeDeletions(t *testing.T, s *system) []time.Duration {
 	const changes, together = 200, 4
 	ids := make([]string, changes)
 	resource := func(i int) string { return fmt.Sprintf("deletions:%d", i) }
@@ -147,16 +172,7 @@ func testDeletions(t *testing.T, s *system) {
 		took[i] = time.Since(begin)
 	})
 	slices.Sort(took)
-	p99, late := took[changes*99/100], 0
-	for _, d := range took {
-		if d > time.Second {
-			late++
-		}
-	}
-	t.Logf("denied on both authzservers: p50 %v, p99 %v, max %v after the answer to the deletion; %d of %d later than 1s",
-		took[changes/2].Round(time.Millisecond), p99.Round(time.Millisecond), took[changes-1].Round(time.Millisecond), late, changes)
-	// A machine that stands still for a second does not fail the test; a system that needs one does.
-	assert.Less(t, took[changes/2], time.Second, "the median")
+	return took
 }
 
 func testRedisLost(t *testing.T, s *system) {
@@ -165,12 +181,27 @@ func testRedisLost(t *testing.T, s *system) {
 	s.redis.lose()
 	during := s.allow("redis:during") // of which nobody hears
 	s.deletePolicy(before)
-	s.now(true, "redis:before")
+	s.api.waitFor("a change was not published.* event=PolicyChanged")
+	s.now(false, "redis:nothing")
 	s.redis.comeBack()
 	s.eventually(true, "redis:during")
 	s.eventually(false, "redis:before")
 	s.deletePolicy(during)
 	s.eventually(false, "redis:during")
+}
+
+// From the signal on it is not ready, and answers all the same. It is left so, for the next step to kill.
+func testAuthzserverDrains(t *testing.T, s *system) {
+	s.allow("drain:before")
+	s.eventually(true, "drain:before")
+	s.authz[1].terminate()
+	s.startAuthz(1, "-delay", "1h", "-grace", "2h")
+	s.authz[1].waitFor("msg=ready ")
+	s.authz[1].signal(syscall.SIGTERM)
+	require.Eventually(t, func() bool { return !s.ready(s.authzAddr[1]) }, soon, 5*time.Millisecond)
+	for range 10 {
+		s.now(true, "drain:before")
+	}
 }
 
 func testAuthzserverKilled(t *testing.T, s *system) {
@@ -214,14 +245,19 @@ func testApiserverAway(t *testing.T, s *system) {
 	s.eventually(true, "away:after")
 }
 
-// A new, empty database is newer than the old one, however many changes that had seen.
+// A new, empty database is newer than the old one, however many changes that had seen. The old one, when it is back, is not taken before
+// the authzservers are restarted.
 func testAnotherDatabase(t *testing.T, s *system) {
 	s.allow("old:database")
 	s.eventually(true, "old:database")
-	s.client.CloseIdleConnections() // a connection that was never used would hold the stop up for 5s
-	s.api.terminate()
-	s.db = "memory"
-	s.startAPI()
+	restartWith := func(db string) {
+		s.client.CloseIdleConnections() // a connection that was never used would hold the stop up for 5s
+		s.api.terminate()
+		s.db = db
+		s.startAPI()
+	}
+	old := s.db
+	restartWith("memory")
 	admin := s.logIn("admin", "the password of admin")
 	s.must(admin, http.StatusCreated, "POST", "/v1/secrets", object{"metadata": object{"name": "first"}}) // what the authzservers hear of
 	for i := range s.authz {
@@ -230,15 +266,31 @@ func testAnotherDatabase(t *testing.T, s *system) {
 			return err != nil && strings.HasPrefix(err.Error(), "401 Unauthorized: ")
 		}, soon, 5*time.Millisecond, "authzserver %d still knows ann's old secret", i)
 	}
+
+	restartWith(old)
+	s.redis.lose()
+	s.redis.comeBack() // which has everything loaded
+	for i := range s.authz {
+		s.authz[i].waitFor("the apiserver's secrets are older than those held, which are kept")
+		_, err := s.ask(i, "old:database")
+		assert.ErrorContains(t, err, "401 Unauthorized: ")
+		s.authz[i].terminate()
+		s.startAuthz(i)
+		s.authz[i].waitFor("msg=ready ")
+	}
+	s.now(true, "old:database")
 }
 
-// Keys, tokens and passwords are in no log.
+// Keys, tokens and passwords are in no log, and nothing has panicked.
 func testLogs(t *testing.T, s *system) {
-	for _, p := range []*process{s.api, s.authz[0], s.authz[1]} {
+	for _, p := range s.all {
 		p.mu.Lock()
 		for _, line := range p.log {
-			assert.NotRegexp(t, `eyJ|the token of the feed|the password of|the key of the logins`, line, p.name)
-			assert.NotContains(t, line, "level=ERROR msg=panic")
+			for _, never := range []string{"eyJ", "the token of the feed", "the password of", "the key of the logins", "msg=panic", "panic:", "DATA RACE"} {
+				if strings.Contains(line, never) {
+					t.Errorf("%q in the log of %s: %s", never, p.name, line)
+				}
+			}
 		}
 		p.mu.Unlock()
 	}

@@ -21,7 +21,12 @@ import (
 
 // newFeedServer gives all secrets and policies to whoever presents the token.
 func newFeedServer(db *store.Store, token string, log *slog.Logger) *grpc.Server {
-	server := grpc.NewServer(grpc.ChainStreamInterceptor(logCalls(log), requireToken(token)))
+	server := grpc.NewServer(
+		grpc.ChainStreamInterceptor(logCalls(log), requireToken(token)),
+		// GracefulStop and Stop both wait for connections that have not said a word yet, and tell no other one to leave meanwhile.
+		// gRPC's 120s is longer than a stop may take.
+		grpc.ConnectionTimeout(5*time.Second),
+	)
 	feed.RegisterFeedServer(server, &feedServer{db: db})
 	return server
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -285,4 +286,16 @@ func TestTwoApiservers(t *testing.T) {
 		assert.Equal(t, before+1, two.policyVersion())
 		ann.must(http.StatusNotFound, "GET", "/v1/policies/"+created.id(), nil)
 	})
+}
+
+// Somebody who connects to the feed and says nothing, such as a port scanner, does not hold a stop up until it is broken off.
+func TestStopWithSilentConnection(t *testing.T) {
+	t.Parallel()
+	s := start(t, "memory")
+	silent, err := net.Dial("tcp", s.feed)
+	require.NoError(t, err)
+	defer silent.Close()
+	_, err = silent.Read(make([]byte, 1)) // the server speaks first
+	require.NoError(t, err)
+	s.stop() // without an error
 }

@@ -204,6 +204,12 @@ func TestWithoutRedis(t *testing.T) {
 	s.eventually("the periodic load finds it", func() bool { return s.ask(ann, "a").Allowed })
 	s.eventually("readyz shows it", func() bool { code, _ := s.get("/readyz/redis"); return code == http.StatusServiceUnavailable })
 	assert.True(t, s.ready(), "and is ready all the same")
+	s.eventually("what is held is not sent again", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.secrets.known >= 2 && f.policies.known >= 2
+	})
+	assert.NotContains(t, s.log.String(), "older than those held", "the same version again is not an older one")
 }
 
 func TestManyChangesAreFewLoads(t *testing.T) {

@@ -70,7 +70,8 @@ func (a *authorizer) authorize(c *gin.Context) {
 		a.answer.Write(c, err, nil)
 		return
 	}
-	a.answer.Write(c, nil, policies.data.Decide(owner, r))
+	decision, err := policies.data.Decide(c.Request.Context(), owner, r)
+	a.answer.Write(c, err, decision)
 }
 
 func readRequest(c *gin.Context) (policy.Request, error) {

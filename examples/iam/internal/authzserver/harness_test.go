@@ -62,6 +62,7 @@ type kind[R any] struct {
 	version uint64
 	rows    []R
 	calls   int
+	known   int // calls of those who had this version
 }
 
 func (k *kind[R]) set(rows ...R) uint64 {
@@ -142,6 +143,9 @@ func snapshot[R any](f *fakeFeed, ctx context.Context, name string, k *kind[R], 
 	f.ids = append(f.ids, md.Get("x-request-id")...)
 	authorized := fmt.Sprint(md.Get("authorization")) == "[Bearer "+f.token+"]"
 	version, rows, size, answer := k.version, k.rows, f.chunk, f.answer
+	if known == version {
+		k.known++
+	}
 	f.mu.Unlock()
 	if !authorized {
 		return status.Error(codes.Unauthenticated, "wrong token")

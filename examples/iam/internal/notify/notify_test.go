@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -160,6 +161,32 @@ func TestSubscriberNoticesSilence(t *testing.T) {
 		server.Publish(notify.Channel, `{"event":"SecretChanged","version":3}`)
 		return len(l.messages) > 0
 	}, soon, 10*time.Millisecond)
+}
+
+// Connections that are lost as soon as they are there are made less and less often.
+func TestSubscriberBacksOffFromFlapping(t *testing.T) {
+	t.Parallel()
+	var conn net.Conn // the last one; all is done in the goroutine of Run
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var err error
+		conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return conn, err
+	}})
+	defer client.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const maxBackoff = 640 * time.Millisecond
+	var subscribed []time.Time
+	s := &notify.Subscriber{Client: client, Log: slog.New(slog.DiscardHandler), Ping: soon, MaxBackoff: maxBackoff, OnSubscribed: func() {
+		_ = conn.Close()
+		if subscribed = append(subscribed, time.Now()); len(subscribed) == 8 {
+			cancel()
+		}
+	}}
+	require.NoError(t, s.Run(ctx))
+	require.Len(t, subscribed, 8)
+	// The half, at least, of 20ms, 40ms, … 640ms, 640ms. A slow machine takes longer.
+	assert.GreaterOrEqual(t, subscribed[7].Sub(subscribed[0]), maxBackoff)
 }
 
 // A silent connection that answers pings is kept.

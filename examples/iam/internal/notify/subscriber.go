@@ -26,7 +26,8 @@ type Subscriber struct {
 	// silence again.
 	Ping time.Duration
 	// MaxBackoff is the longest pause between two attempts to connect. The first is a 32nd of it, each further one twice as long,
-	// less a random part so that all authzservers do not come back in the same moment.
+	// less a random part so that all authzservers do not come back in the same moment. It begins anew after a connection that
+	// lasted as long: one that is lost at once each time is no reason to load everything many times a second.
 	MaxBackoff time.Duration
 }
 
@@ -36,9 +37,13 @@ func (s *Subscriber) Run(ctx context.Context) error {
 	first := s.MaxBackoff / 32
 	pause, told := first, false
 	for {
-		err := s.listen(ctx, func() { pause, told = first, false })
+		begin := time.Now()
+		err := s.listen(ctx, func() { told = false })
 		if ctx.Err() != nil {
 			return nil
+		}
+		if time.Since(begin) >= s.MaxBackoff {
+			pause = first
 		}
 		if !told { // once, not at each attempt
 			s.Log.Warn("no connection to Redis, trying until there is one", "error", err)

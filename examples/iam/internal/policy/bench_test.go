@@ -1,8 +1,10 @@
 package policy_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,10 +47,12 @@ func BenchmarkDecide(b *testing.B) {
 			const asked = 5003
 			owner := fmt.Sprintf("user-%d", asked%tt.owners)
 			r := policy.Request{Subject: fmt.Sprintf("users:u%d-x", asked), Action: "list", Resource: fmt.Sprintf("articles:a%d-7", asked)}
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour) // the context of a request has a deadline, too
+			defer cancel()
 			b.ReportAllocs()
 			for b.Loop() {
-				if !set.Decide(owner, r).Allowed {
-					b.Fatal("denied")
+				if d, err := set.Decide(ctx, owner, r); err != nil || !d.Allowed {
+					b.Fatal(d, err)
 				}
 			}
 		})

@@ -60,7 +60,7 @@ func FuzzMatch(f *testing.F) {
 				Effect: policy.Allow, Subjects: []string{parts[0]}, Actions: []string{parts[1]}, Resources: []string{parts[2]},
 			})}, nil)
 			require.NoError(t, err)
-			got := set.Decide("ann", policy.Request{Subject: request[0], Action: request[1], Resource: request[2]}).Allowed
+			got := decide(t, set, "ann", policy.Request{Subject: request[0], Action: request[1], Resource: request[2]}).Allowed
 			assert.Equal(t, want, got, "%q in place %d, %q", pattern, i, s)
 		}
 	})

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -71,18 +72,26 @@ func NewSet(sources []Source, previous *Set) (*Set, error) {
 // Len returns the number of policies.
 func (s *Set) Len() int { return len(s.compiled) }
 
-// Decide asks the policies of owner.
-func (s *Set) Decide(owner string, r Request) Decision {
+// Decide asks the policies of owner. Its error is that of ctx, which bounds the time: a policy may be as large as MaxSize, and be made of
+// patterns that take long to tell from what is asked, some ten milliseconds in all, and nothing bounds how many of these a user has.
+func (s *Set) Decide(ctx context.Context, owner string, r Request) (Decision, error) {
 	own := s.owners[owner]
 	if own == nil {
-		return Decision{Reason: "no policy allows it"}
+		return Decision{Reason: "no policy allows it"}, nil
 	}
 	if own.broken != "" {
-		return Decision{Reason: own.broken + " cannot be read, and could be one that denies"}
+		return Decision{Reason: own.broken + " cannot be read, and could be one that denies"}, nil
 	}
-	decision, diagnostic := cedar.Authorize(candidates{own, r}, nil, cedar.Request{Context: cedar.NewRecord(cedar.RecordMap{
+	decision, diagnostic := cedar.Authorize(candidates{ctx, own, r}, nil, cedar.Request{Context: cedar.NewRecord(cedar.RecordMap{
 		subject: cedar.String(r.Subject), action: cedar.String(r.Action), resource: cedar.String(r.Resource),
 	})})
+	if err := ctx.Err(); err != nil { // not all policies were asked, and one of the others could be one that denies
+		return Decision{}, err
+	}
+	return explain(decision, diagnostic), nil
+}
+
+func explain(decision cedar.Decision, diagnostic cedar.Diagnostic) Decision {
 	switch {
 	case len(diagnostic.Errors) > 0: // Cedar leaves a policy out that fails, and it could be one that denies
 		return Decision{Reason: string(diagnostic.Errors[0].PolicyID) + " failed, and could be one that denies"}
@@ -131,8 +140,9 @@ func (o *owned) add(c *compiled) {
 	}
 }
 
-// candidates are the policies that can match a request. It is what Cedar takes for a set of policies.
+// candidates are the policies that can match a request, until ctx ends. It is what Cedar takes for a set of policies.
 type candidates struct {
+	ctx context.Context
 	own *owned
 	r   Request
 }
@@ -141,7 +151,7 @@ func (c candidates) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
 		for _, list := range [...][]*compiled{c.own.bySubject[c.r.Subject], c.own.byResource[c.r.Resource], c.own.rest} {
 			for _, p := range list {
-				if !yield(p.id, p.policy) {
+				if c.ctx.Err() != nil || !yield(p.id, p.policy) {
 					return
 				}
 			}

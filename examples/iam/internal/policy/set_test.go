@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"regexp"
@@ -23,6 +24,13 @@ func source(t testing.TB, id, owner string, doc policy.Document) policy.Source {
 
 func document(effect policy.Effect, subjects, actions, resources string) policy.Document {
 	return policy.Document{Effect: effect, Subjects: strings.Fields(subjects), Actions: strings.Fields(actions), Resources: strings.Fields(resources)}
+}
+
+// decide is Decide without an end.
+func decide(t testing.TB, set *policy.Set, owner string, r policy.Request) policy.Decision {
+	d, err := set.Decide(t.Context(), owner, r)
+	require.NoError(t, err)
+	return d
 }
 
 func TestDecide(t *testing.T) {
@@ -58,7 +66,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, policy.Decision{Allowed: tt.allowed, Reason: tt.reason}, set.Decide(tt.owner, tt.request))
+			assert.Equal(t, policy.Decision{Allowed: tt.allowed, Reason: tt.reason}, decide(t, set, tt.owner, tt.request))
 		})
 	}
 }
@@ -72,12 +80,12 @@ func TestUnreadableDocumentDeniesItsOwner(t *testing.T) {
 	}
 	set, err := policy.NewSet(sources, nil)
 	assert.EqualError(t, err, `policy-3 of ann: policy: effect "perhaps", want "allow" or "deny"`)
-	assert.Equal(t, policy.Decision{Reason: "policy-3 cannot be read, and could be one that denies"}, set.Decide("ann", policy.Request{"a", "b", "c"}))
-	assert.True(t, set.Decide("ben", policy.Request{"a", "b", "c"}).Allowed)
+	assert.Equal(t, policy.Decision{Reason: "policy-3 cannot be read, and could be one that denies"}, decide(t, set, "ann", policy.Request{"a", "b", "c"}))
+	assert.True(t, decide(t, set, "ben", policy.Request{"a", "b", "c"}).Allowed)
 
 	set, err = policy.NewSet(sources[:2], set)
 	assert.NoError(t, err)
-	assert.True(t, set.Decide("ann", policy.Request{"a", "b", "c"}).Allowed, "mended")
+	assert.True(t, decide(t, set, "ann", policy.Request{"a", "b", "c"}).Allowed, "mended")
 }
 
 func TestSetFromPrevious(t *testing.T) {
@@ -87,11 +95,11 @@ func TestSetFromPrevious(t *testing.T) {
 	require.NoError(t, err)
 	second, err := policy.NewSet([]policy.Source{source(t, "policy-1", "ann", deny), source(t, "policy-2", "cem", allow)}, first)
 	require.NoError(t, err)
-	assert.False(t, second.Decide("ann", any).Allowed, "changed")
-	assert.False(t, second.Decide("ben", any).Allowed, "given to somebody else")
-	assert.True(t, second.Decide("cem", any).Allowed, "by ben")
-	assert.True(t, first.Decide("ann", any).Allowed, "the first set is as it was")
-	assert.True(t, first.Decide("ben", any).Allowed, "the first set is as it was")
+	assert.False(t, decide(t, second, "ann", any).Allowed, "changed")
+	assert.False(t, decide(t, second, "ben", any).Allowed, "given to somebody else")
+	assert.True(t, decide(t, second, "cem", any).Allowed, "by ben")
+	assert.True(t, decide(t, first, "ann", any).Allowed, "the first set is as it was")
+	assert.True(t, decide(t, first, "ben", any).Allowed, "the first set is as it was")
 }
 
 // reference decides by regular expressions and without an index.
@@ -145,10 +153,40 @@ func TestDecideAsTheReference(t *testing.T) {
 		for range 5 {
 			r := policy.Request{words("ab", 1)[0], words("ab", 1)[0], words("ab", 1)[0]}
 			want := reference(docs, r)
-			require.Equal(t, want, set.Decide("ann", r).Allowed, "%v of %v", r, docs)
+			require.Equal(t, want, decide(t, set, "ann", r).Allowed, "%v of %v", r, docs)
 			decisions[want]++
 		}
 	}
 	assert.Greater(t, decisions[true], 500)
 	assert.Greater(t, decisions[false], 500)
+}
+
+// The end of a request is the end of its deciding, in the middle of the policies, and then there is no decision.
+func TestDecideEndsWithItsContext(t *testing.T) {
+	sources := make([]policy.Source, 100)
+	for i := range sources {
+		sources[i] = source(t, "policy-"+strconv.Itoa(i), "ann", document(policy.Allow, "*", "*", "*"))
+	}
+	sources[99] = source(t, "policy-99", "ann", document(policy.Deny, "*", "*", "*"))
+	set, err := policy.NewSet(sources, nil)
+	require.NoError(t, err)
+	ctx := &endingContext{Context: t.Context(), after: 10}
+	d, err := set.Decide(ctx, "ann", policy.Request{"a", "b", "c"})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Zero(t, d)
+	assert.Less(t, ctx.asked, 20, "it went on")
+}
+
+// An endingContext ends when it has been asked so often whether it has.
+type endingContext struct {
+	context.Context
+	after, asked int
+}
+
+func (c *endingContext) Err() error {
+	c.asked++
+	if c.asked > c.after {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
