@@ -6,10 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/flagfile"
 )
 
 type config struct {
@@ -63,26 +62,11 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	loginKey := rand.Text() + rand.Text()
 	cfg.AdminPassword, cfg.randomPassword = rand.Text(), passwordFile == ""
 	err = errors.Join(
-		readFile("feed-token-file", feedTokenFile, &cfg.FeedToken),
-		readFile("db-file", dbFile, &cfg.DB),
-		readFile("login-key-file", loginKeyFile, &loginKey),
-		readFile("admin-password-file", passwordFile, &cfg.AdminPassword),
+		flagfile.Read("feed-token-file", feedTokenFile, &cfg.FeedToken),
+		flagfile.Read("db-file", dbFile, &cfg.DB),
+		flagfile.Read("login-key-file", loginKeyFile, &loginKey),
+		flagfile.Read("admin-password-file", passwordFile, &cfg.AdminPassword),
 	)
 	cfg.LoginKey = []byte(loginKey)
 	return cfg, err
-}
-
-// readFile replaces the value by what the file has, if one was given.
-func readFile(flagName, path string, value *string) error {
-	if path == "" {
-		return nil
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("-%s: %w", flagName, err)
-	}
-	if *value = strings.TrimSpace(string(data)); *value == "" {
-		return fmt.Errorf("-%s: %s is empty", flagName, path)
-	}
-	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -25,38 +24,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/examples/iam/internal/iamtest"
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// The test binary runs itself again to be the server, so that it gets real signals.
-const childVariable = "IAM_APISERVER_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		main()
-		return
-	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { iamtest.Main(m, main) }
 
 const feedToken = "the token of the feed"
-
-func command(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
-	return cmd
-}
 
 // A server is a process under test.
 type server struct {
@@ -73,7 +47,7 @@ type server struct {
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, ended: make(chan struct{})}
-	s.cmd = command(t, append([]string{
+	s.cmd = iamtest.Command(t, append([]string{
 		"-addr", "127.0.0.1:0", "-feed", "127.0.0.1:0", "-embedded-redis", "127.0.0.1:0", "-feed-token", feedToken, "-bcrypt-cost", "4",
 	}, args...)...)
 	s.cmd.Stdout = &s.stdout
@@ -262,7 +236,7 @@ func TestBadStart(t *testing.T) {
 		"too long a wait": {append(free, "-delay", "30s"), "apiserver: delay is 30s, which leaves nothing of grace 25s to stop in\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := command(t, tt.args...)
+			cmd := iamtest.Command(t, tt.args...)
 			var stderr strings.Builder
 			cmd.Stderr = &stderr
 			stdout, err := cmd.Output()
@@ -278,7 +252,7 @@ func TestBadStart(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	output, err := command(t, "-help").CombinedOutput()
+	output, err := iamtest.Command(t, "-help").CombinedOutput()
 	require.NoError(t, err)
 	assert.Contains(t, string(output), "usage: apiserver [flags]\n")
 	assert.Contains(t, string(output), "-db database\n")

@@ -5,10 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/authzserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/flagfile"
 )
 
 // parseFlags returns an error of one line; the help goes to w only if it was asked for.
@@ -48,27 +47,11 @@ func parseFlags(args []string, w io.Writer) (authzserver.Options, error) {
 		return opts, fmt.Errorf("-delay is %v, must not be negative", opts.Delay)
 	case opts.Delay >= opts.Grace:
 		return opts, fmt.Errorf("-delay is %v, which leaves nothing of -grace %v to stop in", opts.Delay, opts.Grace)
+	case opts.FeedToken != "" && tokenFile != "":
+		return opts, errors.New("-feed-token and -feed-token-file are both given, want one of them")
+	case opts.FeedToken == "" && tokenFile == "":
+		return opts, errors.New("-feed-token-file is missing: the file with the token that the apiserver has, too")
 	}
-	opts.FeedToken, err = feedToken(opts.FeedToken, tokenFile)
+	err = flagfile.Read("feed-token-file", tokenFile, &opts.FeedToken)
 	return opts, err
-}
-
-func feedToken(token, file string) (string, error) {
-	switch {
-	case token != "" && file != "":
-		return "", errors.New("-feed-token and -feed-token-file are both given, want one of them")
-	case token != "":
-		return token, nil
-	case file == "":
-		return "", errors.New("-feed-token-file is missing: the file with the token that the apiserver has, too")
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("-feed-token-file: %w", err)
-	}
-	token = strings.TrimSpace(string(data))
-	if token == "" {
-		return "", fmt.Errorf("-feed-token-file: %s is empty", file)
-	}
-	return token, nil
 }

@@ -4,11 +4,8 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,42 +14,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/examples/iam/internal/iamtest"
 )
 
-// The test binary runs itself again to be the server, so that it gets real signals.
-const childVariable = "AUTHZSERVER_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		main()
-		return
-	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
-	os.Exit(m.Run())
-}
-
-func command(t *testing.T, args ...string) *exec.Cmd {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
-	return cmd
-}
-
-func exitStatus(t *testing.T, err error) int {
-	t.Helper()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	require.NoError(t, err)
-	return 0
-}
+func TestMain(m *testing.M) { iamtest.Main(m, main) }
 
 func TestBadStart(t *testing.T) {
 	t.Parallel()
@@ -82,8 +48,8 @@ func TestBadStart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			output, err := command(t, tt.args...).CombinedOutput()
-			assert.Equal(t, 1, exitStatus(t, err), "exit status")
+			output, err := iamtest.Command(t, tt.args...).CombinedOutput()
+			assert.Equal(t, 1, iamtest.ExitStatus(t, err), "exit status")
 			assert.Equal(t, "authzserver: "+tt.want+"\n", string(output))
 		})
 	}
@@ -91,8 +57,8 @@ func TestBadStart(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	output, err := command(t, "-help").CombinedOutput()
-	assert.Equal(t, 0, exitStatus(t, err), "exit status")
+	output, err := iamtest.Command(t, "-help").CombinedOutput()
+	assert.Equal(t, 0, iamtest.ExitStatus(t, err), "exit status")
 	assert.Contains(t, string(output), "usage: authzserver [flags]\n")
 	assert.Contains(t, string(output), "-feed-token-file file\n")
 }
@@ -100,7 +66,7 @@ func TestHelp(t *testing.T) {
 // A server that has never been ready, because there is neither an apiserver nor Redis, says so and stops when it is told to.
 func TestStopBeforeReady(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, "-addr", "127.0.0.1:0", "-feed", "127.0.0.1:1", "-redis", "127.0.0.1:1", "-feed-token", "a")
+	cmd := iamtest.Command(t, "-addr", "127.0.0.1:0", "-feed", "127.0.0.1:1", "-redis", "127.0.0.1:1", "-feed-token", "a")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -121,7 +87,7 @@ func TestStopBeforeReady(t *testing.T) {
 		}
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	}
-	assert.Equal(t, 0, exitStatus(t, cmd.Wait()), "exit status")
+	assert.Equal(t, 0, iamtest.ExitStatus(t, cmd.Wait()), "exit status")
 	assert.True(t, told)
 	assert.NotContains(t, log.String(), "msg=ready")
 	assert.Contains(t, log.String(), `msg="shutdown complete"`)

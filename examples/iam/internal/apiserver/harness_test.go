@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
+	"github.com/gracekit/gracekit/examples/iam/internal/iamtest"
 	"github.com/gracekit/gracekit/examples/iam/internal/notify"
 	"github.com/gracekit/gracekit/jsonx"
 	"github.com/gracekit/gracekit/reqid"
@@ -43,7 +44,7 @@ type server struct {
 	url   string
 	feed  string
 	redis *miniredis.Miniredis
-	log   *buffer
+	log   *iamtest.Buffer
 	stop  func() // and wait; it may be called more than once
 
 	admin client
@@ -52,7 +53,7 @@ type server struct {
 // start returns when the server has said that it is ready.
 func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server {
 	t.Helper()
-	s := &server{t: t, redis: miniredis.RunT(t), log: new(buffer)}
+	s := &server{t: t, redis: miniredis.RunT(t), log: new(iamtest.Buffer)}
 	o := options(t, db)
 	o.Redis = s.redis.Addr()
 	o.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
@@ -212,24 +213,6 @@ func newSecret(name string) object { return object{"metadata": object{"name": na
 func eventually(t *testing.T, condition func() bool, message string) {
 	t.Helper()
 	require.Eventually(t, condition, 20*time.Second, time.Millisecond, message)
-}
-
-// A buffer can be written and read at the same time.
-type buffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // listen returns a listener that accepts connections and says nothing.

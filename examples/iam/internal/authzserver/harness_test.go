@@ -1,7 +1,6 @@
 package authzserver_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/gracekit/gracekit/examples/iam/internal/authzserver"
 	"github.com/gracekit/gracekit/examples/iam/internal/feed"
+	"github.com/gracekit/gracekit/examples/iam/internal/iamtest"
 	"github.com/gracekit/gracekit/examples/iam/internal/notify"
 	"github.com/gracekit/gracekit/reqid"
 )
@@ -171,7 +171,7 @@ type server struct {
 	t      testing.TB
 	url    string
 	client *http.Client
-	log    *lockedBuffer
+	log    *iamtest.Buffer
 	stop   func() error // and wait
 }
 
@@ -184,7 +184,7 @@ func start(t testing.TB, f *fakeFeed, redis string, change ...func(*authzserver.
 	opts.Feed, opts.FeedToken, opts.Redis = f.addr, feedToken, redis
 	opts.Reload = time.Hour // so that nothing is found out by chance
 	opts.Grace = soon
-	s := &server{t: t, url: "http://" + listener.Addr().String(), client: &http.Client{Transport: new(http.Transport)}, log: new(lockedBuffer)}
+	s := &server{t: t, url: "http://" + listener.Addr().String(), client: &http.Client{Transport: new(http.Transport)}, log: new(iamtest.Buffer)}
 	opts.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(s.log, nil)))
 	for _, c := range change {
 		c(&opts)
@@ -297,21 +297,4 @@ func publish(t *testing.T, redis *miniredis.Miniredis, event notify.Event, versi
 // subscribers waits until so many servers listen, and returns the Redis.
 func subscribers(t *testing.T, redis *miniredis.Miniredis, n int) {
 	require.Eventually(t, func() bool { return redis.PubSubNumSub(notify.Channel)[notify.Channel] == n }, soon, 2*time.Millisecond, "subscribers")
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
