@@ -113,11 +113,17 @@ func try(dir string, env []string, importPath, tag string) (err error) {
 			return err
 		}
 	}
-	deps, err := output(dir, env, "go", "list", "-tags="+tag, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", importPath)
-	if err != nil {
-		return err
+	var deps []string
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		listed, err := output(dir, slices.Concat(env, []string{"GOOS=" + goos}),
+			"go", "list", "-tags="+tag, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", importPath)
+		if err != nil {
+			return err
+		}
+		deps = append(deps, strings.Fields(listed)...)
 	}
-	return checkDependencies(name, importPath, strings.Fields(deps))
+	slices.Sort(deps)
+	return checkDependencies(name, importPath, slices.Compact(deps))
 }
 
 func checkDependencies(name, importPath string, deps []string) error {

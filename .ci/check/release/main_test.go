@@ -41,11 +41,14 @@ func TestCheckZip(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		files []string
+		size  int // of the last
 		want  string
 	}{
-		{"complete", []string{"go.mod", "LICENSE", "a/a.go"}, ""},
-		{"no licence", []string{"go.mod", "a/a.go"}, "no LICENSE"},
-		{"examples", []string{"go.mod", "LICENSE", "examples/a.go"}, "examples/a.go"},
+		{"complete", []string{"go.mod", "LICENSE", "a/a.go"}, 0, ""},
+		{"no licence", []string{"go.mod", "a/a.go"}, 0, "no LICENSE"},
+		{"examples", []string{"go.mod", "LICENSE", "examples/a.go"}, 0, "examples/a.go"},
+		{"as large as it may be", []string{"go.mod", "LICENSE", "a/a.bin"}, largest, ""},
+		{"too large", []string{"go.mod", "LICENSE", "a/a.bin"}, largest + 1, "more than 3072; its biggest file is " + m.String() + "/a/a.bin"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "m.zip")
@@ -54,9 +57,15 @@ func TestCheckZip(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := zip.NewWriter(f)
-			for _, file := range c.files {
-				if _, err := w.Create(m.String() + "/" + file); err != nil {
+			for i, file := range c.files {
+				entry, err := w.Create(m.String() + "/" + file)
+				if err != nil {
 					t.Fatal(err)
+				}
+				if i == len(c.files)-1 {
+					if _, err := entry.Write(make([]byte, c.size)); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			if err := w.Close(); err != nil {

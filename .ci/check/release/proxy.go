@@ -2,11 +2,13 @@ package main
 
 import (
 	"archive/zip"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +70,9 @@ func (f file) Path() string                 { return string(f) }
 func (f file) Lstat() (os.FileInfo, error)  { return os.Lstat(filepath.Join(root, string(f))) }
 func (f file) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(root, string(f))) }
 
+// largest is what the zip file may have, in bytes: about twice what it has. What is more has come into it by accident.
+const largest = 3 << 20
+
 // checkZip looks for what has to be there and what must not.
 func checkZip(name string, m module.Version) error {
 	if checked, err := modzip.CheckZip(m, name); err != nil {
@@ -92,6 +97,10 @@ func checkZip(name string, m module.Version) error {
 	}
 	if !license {
 		return errors.New("the zip file has no LICENSE")
+	}
+	if unpacked > largest {
+		biggest := slices.MaxFunc(r.File, func(a, b *zip.File) int { return cmp.Compare(a.UncompressedSize64, b.UncompressedSize64) })
+		return fmt.Errorf("the zip file has %d KiB, more than %d; its biggest file is %s", unpacked/1024, largest/1024, biggest.Name)
 	}
 	info, err := os.Stat(name)
 	if err != nil {

@@ -46,9 +46,7 @@ func fanOut(name string, items, limit int, fn work, lacks func() [][]string) sce
 	input := numbers(items)
 	for i, f := range fanOuts {
 		c := contestant{name: f.name, module: f.module, note: f.note, lacks: func() []string { return lacks()[i] }}
-		if !f.limited && limit < items {
-			c.unranked = "all items at a time"
-		}
+		c.unranked = f.unranked(items, limit)
 		c.op = func() error {
 			results, err := f.run(context.Background(), input, limit, fn)
 			if err == nil && len(results) != items {
@@ -67,7 +65,8 @@ func callsAfterError(name string, items, limit int) scenario {
 	s := scenario{name: name, unit: calls}
 	input := numbers(items)
 	for _, f := range fanOuts {
-		s.contestants = append(s.contestants, contestant{name: f.name, module: f.module, sample: func(ctx context.Context) (float64, error) {
+		c := contestant{name: f.name, module: f.module, unranked: f.unranked(items, limit)}
+		c.sample = func(ctx context.Context) (float64, error) {
 			var called atomic.Int64
 			_, err := f.run(ctx, input, limit, func(_ context.Context, n int) (int, error) {
 				called.Add(1)
@@ -81,9 +80,17 @@ func callsAfterError(name string, items, limit int) scenario {
 				return 0, fmt.Errorf("got the error %v, want %w", err, errItem)
 			}
 			return float64(called.Load()), nil
-		}})
+		}
+		s.contestants = append(s.contestants, c)
 	}
 	return s
+}
+
+func (f fanOutWay) unranked(items, limit int) string {
+	if f.limited || limit >= items {
+		return ""
+	}
+	return "all items at a time"
 }
 
 // checkResults holds it to what all of them promise: every item is done once, and an error of one comes back.
@@ -129,7 +136,7 @@ func (f fanOutWay) lacks() (lacks []string) {
 		lacks = append(lacks, "limit")
 	}
 	if !f.cancels() {
-		lacks = append(lacks, "cancellation")
+		lacks = append(lacks, "cancelling running items")
 	}
 	return lacks
 }

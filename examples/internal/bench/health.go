@@ -21,61 +21,46 @@ const (
 	hellofreshModule     = "github.com/hellofresh/health-go/v5"
 )
 
-func healthScenarios(ctx context.Context, cfg config, _ io.Writer) ([]scenario, error) {
+type probe = func(context.Context) error
+
+func healthScenarios(ctx context.Context, _ config, _ io.Writer) ([]scenario, error) {
 	var scenarios []scenario
 	for _, startup := range []time.Duration{0, 30 * time.Millisecond, 400 * time.Millisecond, 1300 * time.Millisecond} {
 		scenarios = append(scenarios, lagScenario(startup))
 	}
-	works := func(context.Context) error { return nil }
-	takes50ms := func(context.Context) error { time.Sleep(50 * time.Millisecond); return nil }
+	works := probe(func(context.Context) error { return nil })
+	slow := probe(func(context.Context) error { time.Sleep(50 * time.Millisecond); return nil })
+	withCheck := func(check probe) alexliesenfeld.CheckerOption {
+		return alexliesenfeld.WithCheck(alexliesenfeld.Check{Name: "check", Check: check})
+	}
 
-	inBackground := []contestant{
-		{name: "gracekit health.Registry", module: gracekit},
-		{name: "alexliesenfeld/health", module: alexliesenfeldModule, note: "WithPeriodicCheck"},
-		{name: "hellofresh/health-go", module: hellofreshModule, note: "runs the check for each request, it has no other way"},
-	}
-	forEach := []contestant{
-		{name: "gracekit health.Registry", module: gracekit, note: "OnDemand; requests share a run"},
-		{name: "alexliesenfeld/health", module: alexliesenfeldModule, note: "WithCheck, WithDisabledCache; by default it keeps the result for 1s"},
-		{name: "hellofresh/health-go", module: hellofreshModule},
-	}
-	together := append([]contestant(nil), forEach...)
-	if !cfg.list {
-		background, onRequest, slow := handlers(ctx, works), handlersForEachRequest(ctx, works), handlersForEachRequest(ctx, takes50ms)
-		background[2] = onRequest[2]
-		for i := range forEach {
-			inBackground[i] = askOne(inBackground[i], background[i])
-			forEach[i] = askOne(forEach[i], onRequest[i])
-			together[i] = askTogether(together[i], slow[i])
-		}
-	}
+	inBackground := registry(ctx, health.Check{Name: "check", Probe: works})
+	onDemand := registry(ctx, health.Check{Name: "check", Probe: works, Period: health.OnDemand})
+	uncached := checker(ctx, alexliesenfeld.WithDisabledCache(), withCheck(works))
 	return append(scenarios,
-		scenario{name: "an answer, the check has run in the background", unit: nanoseconds, contestants: inBackground},
-		scenario{name: "an answer, the check runs for each request", unit: nanoseconds, contestants: forEach},
-		scenario{name: "the last of 5 answers to requests at the same time, the check takes 50ms", unit: nanoseconds, contestants: together},
+		scenario{name: "an answer, the check has run in the background", unit: nanoseconds, contestants: []contestant{
+			endpoint{"gracekit health.Registry", gracekit, "text", "", inBackground}.askOne(),
+			endpoint{"gracekit health.Registry, JSON", gracekit, "", jsonType, inBackground}.askOne(),
+			endpoint{"alexliesenfeld/health", alexliesenfeldModule, "JSON; WithPeriodicCheck", "",
+				checker(ctx, alexliesenfeld.WithPeriodicCheck(10*time.Second, 0, alexliesenfeld.Check{Name: "check", Check: works}))}.askOne(),
+			endpoint{"hellofresh/health-go", hellofreshModule, "JSON; runs the check for each request, it has no other way", "", measurer(works)}.askOne(),
+		}},
+		scenario{name: "an answer, the check runs for each request", unit: nanoseconds, contestants: []contestant{
+			endpoint{"gracekit health.Registry", gracekit, "text; OnDemand", "", onDemand}.askOne(),
+			endpoint{"gracekit health.Registry, JSON", gracekit, "OnDemand", jsonType, onDemand}.askOne(),
+			endpoint{"alexliesenfeld/health", alexliesenfeldModule, "JSON; WithDisabledCache; by default it keeps the result for 1s", "", uncached}.askOne(),
+			endpoint{"hellofresh/health-go", hellofreshModule, "JSON", "", measurer(works)}.askOne(),
+		}},
+		scenario{name: "the last of 5 answers to requests at the same time, the check takes 50ms", unit: nanoseconds, contestants: []contestant{
+			endpoint{"gracekit health.Registry", gracekit, "OnDemand; requests share a run", "",
+				registry(ctx, health.Check{Name: "check", Probe: slow, Period: health.OnDemand})}.askTogether(),
+			endpoint{"alexliesenfeld/health", alexliesenfeldModule, "WithDisabledCache", "",
+				checker(ctx, alexliesenfeld.WithDisabledCache(), withCheck(slow))}.askTogether(),
+			endpoint{"alexliesenfeld/health, cached", alexliesenfeldModule, "WithCacheDuration(25ms): an answer may be that old", "",
+				checker(ctx, alexliesenfeld.WithCacheDuration(25*time.Millisecond), withCheck(slow))}.askTogether(),
+			endpoint{"hellofresh/health-go", hellofreshModule, "", "", measurer(slow)}.askTogether(),
+		}},
 	), nil
-}
-
-// handlers serve a check that runs in the background; the third has none.
-func handlers(ctx context.Context, check func(context.Context) error) [3]http.Handler {
-	checker := alexliesenfeld.NewChecker(alexliesenfeld.WithPeriodicCheck(10*time.Second, 0, alexliesenfeld.Check{Name: "check", Check: check}))
-	context.AfterFunc(ctx, checker.Stop)
-	return [3]http.Handler{registry(ctx, health.Check{Name: "check", Probe: check}), alexliesenfeld.NewHandler(checker), nil}
-}
-
-// handlersForEachRequest serve a check that runs when somebody asks.
-func handlersForEachRequest(ctx context.Context, check func(context.Context) error) [3]http.Handler {
-	checker := alexliesenfeld.NewChecker(alexliesenfeld.WithDisabledCache(), alexliesenfeld.WithCheck(alexliesenfeld.Check{Name: "check", Check: check}))
-	context.AfterFunc(ctx, checker.Stop)
-	h, err := hellofresh.New(hellofresh.WithChecks(hellofresh.Config{Name: "check", Check: check}))
-	if err != nil {
-		panic(err) // the configuration is above
-	}
-	return [3]http.Handler{
-		registry(ctx, health.Check{Name: "check", Probe: check, Period: health.OnDemand}),
-		alexliesenfeld.NewHandler(checker),
-		h.Handler(),
-	}
 }
 
 func registry(ctx context.Context, check health.Check) http.Handler {
@@ -88,13 +73,44 @@ func registry(ctx context.Context, check health.Check) http.Handler {
 	return r.Handler(health.Ready)
 }
 
-func askOne(c contestant, h http.Handler) contestant {
+func checker(ctx context.Context, options ...alexliesenfeld.CheckerOption) http.Handler {
+	c := alexliesenfeld.NewChecker(options...)
+	context.AfterFunc(ctx, c.Stop)
+	return alexliesenfeld.NewHandler(c)
+}
+
+func measurer(check probe) http.Handler {
+	h, err := hellofresh.New(hellofresh.WithChecks(hellofresh.Config{Name: "check", Check: check}))
+	if err != nil {
+		panic(err) // the configuration is above
+	}
+	return h.Handler()
+}
+
+const jsonType = "application/json"
+
+// An endpoint answers in its own format, unless it is asked to accept another one.
+type endpoint struct {
+	name, module, note, accept string
+	handler                    http.Handler
+}
+
+func (e endpoint) request() *http.Request {
 	request := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+	if e.accept != "" {
+		request.Header.Set("Accept", e.accept)
+	}
+	return request
+}
+
+func (e endpoint) askOne() contestant {
+	c := contestant{name: e.name, module: e.module, note: e.note}
+	request := e.request()
 	writer := &statusWriter{headerWriter: headerWriter{http.Header{}}}
 	c.op = func() error {
 		clear(writer.header)
 		writer.status = http.StatusOK
-		h.ServeHTTP(writer, request)
+		e.handler.ServeHTTP(writer, request)
 		if writer.status != http.StatusOK {
 			return fmt.Errorf("the answer is %d", writer.status)
 		}
@@ -104,6 +120,9 @@ func askOne(c contestant, h http.Handler) contestant {
 		var err error
 		for range 1000 {
 			if err = c.op(); err == nil {
+				if format := writer.header.Get("Content-Type"); e.accept != "" && format != e.accept {
+					return fmt.Errorf("the answer is %s, want %s", format, e.accept)
+				}
 				return nil
 			}
 			time.Sleep(5 * time.Millisecond)
@@ -114,7 +133,8 @@ func askOne(c contestant, h http.Handler) contestant {
 }
 
 // askTogether observes when the last of some requests made at the same time is answered.
-func askTogether(c contestant, h http.Handler) contestant {
+func (e endpoint) askTogether() contestant {
+	c := contestant{name: e.name, module: e.module, note: e.note}
 	c.sample = func(context.Context) (float64, error) {
 		var wg sync.WaitGroup
 		var failures [5]error
@@ -122,7 +142,7 @@ func askTogether(c contestant, h http.Handler) contestant {
 		for i := range failures {
 			wg.Go(func() {
 				w := httptest.NewRecorder()
-				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+				e.handler.ServeHTTP(w, e.request())
 				if w.Code != http.StatusOK {
 					failures[i] = fmt.Errorf("the answer is %d", w.Code)
 				}

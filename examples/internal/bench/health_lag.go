@@ -22,6 +22,7 @@ func lagScenario(startup time.Duration) scenario {
 	s := scenario{name: fmt.Sprintf("notice a server that comes up after about %v", startup), unit: nanoseconds, sideBySide: true}
 	if startup == 0 {
 		s.name = "notice a server that is up"
+		s.sideBySide = false // there is nothing to wait for
 	}
 	for _, w := range []struct {
 		name, module, note string
@@ -33,7 +34,12 @@ func lagScenario(startup time.Duration) scenario {
 		{"gracekit health.Registry", gracekit, "Ready", waitForRegistry},
 		{"a loop, every 1s", "", "as most services have it", func(ctx context.Context, url string) error { return poll(ctx, url, time.Second) }},
 		{"a loop, every 100ms", "", "", func(ctx context.Context, url string) error { return poll(ctx, url, 100*time.Millisecond) }},
-		{"alexliesenfeld/health, asked every 100ms", alexliesenfeldModule, "WithCheck keeps results for 1s", waitForChecker},
+		{"alexliesenfeld/health, asked every 100ms", alexliesenfeldModule, "WithCheck, which keeps its result for 1s", func(ctx context.Context, url string) error {
+			return waitForChecker(ctx, url)
+		}},
+		{"alexliesenfeld/health, without a cache", alexliesenfeldModule, "WithCheck, WithDisabledCache, asked every 100ms", func(ctx context.Context, url string) error {
+			return waitForChecker(ctx, url, alexliesenfeld.WithDisabledCache())
+		}},
 		{"alexliesenfeld/health, every 1s", alexliesenfeldModule, "WithPeriodicCheck, WithStatusListener", waitForListener},
 		{"hellofresh/health-go, asked every 100ms", hellofreshModule, "", waitForMeasure},
 	} {
@@ -112,10 +118,10 @@ func poll(ctx context.Context, url string, period time.Duration) error {
 }
 
 // waitForChecker asks an endpoint for its answer as a balancer or a script does.
-func waitForChecker(ctx context.Context, url string) error {
-	checker := alexliesenfeld.NewChecker(alexliesenfeld.WithCheck(alexliesenfeld.Check{
+func waitForChecker(ctx context.Context, url string, options ...alexliesenfeld.CheckerOption) error {
+	checker := alexliesenfeld.NewChecker(append(options, alexliesenfeld.WithCheck(alexliesenfeld.Check{
 		Name: "server", Check: func(ctx context.Context) error { return get(ctx, url) },
-	}))
+	}))...)
 	defer checker.Stop()
 	return every(ctx, 100*time.Millisecond, func() bool { return checker.Check(ctx).Status == alexliesenfeld.StatusUp })
 }

@@ -143,7 +143,7 @@ func TestWhatPeersLack(t *testing.T) {
 	assert.Empty(t, lacks["gracekit concurrent.Map"])
 	assert.Empty(t, lacks["errgroup"])
 	assert.Equal(t, []string{"order"}, lacks["conc pool"])
-	assert.Equal(t, []string{"limit", "cancellation"}, lacks["lo/parallel"])
+	assert.Equal(t, []string{"limit", "cancelling running items"}, lacks["lo/parallel"])
 	assert.Empty(t, lacks["gracekit reqid.Middleware"])
 	assert.Equal(t, []string{"the ID in the response", "validation"}, lacks["chi RequestID"])
 	assert.Equal(t, []string{"validation"}, lacks["gin-contrib/requestid"])

@@ -29,7 +29,7 @@ type unit string
 const (
 	nanoseconds unit = "ns"
 	calls       unit = "calls"
-	lost        unit = "lost per 100,000 requests"
+	lost        unit = "requests lost" // in as many replacements for all; a slow stop gets more requests, so a share of them would flatter it
 )
 
 // A contestant does the job in its way. One of op, sample and figure is set, or skip.

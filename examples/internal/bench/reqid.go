@@ -18,19 +18,27 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-const clientID = "123e4567-e89b-12d3-a456-426614174000"
+const (
+	clientID = "123e4567-e89b-12d3-a456-426614174000"
+	traceID  = "4bf92f3577b34da6a3ce929d0e0e4736"
+)
 
 func reqidScenarios(ctx context.Context, _ config, _ io.Writer) ([]scenario, error) {
 	ways := requestIDWays(ctx)
 	requests := scenario{name: "a request without an ID", unit: nanoseconds}
 	adopted := scenario{name: "a request with an ID", unit: nanoseconds}
 	for _, w := range ways {
-		requests.contestants = append(requests.contestants, w.contestant(http.Header{}))
-		inbound := http.Header{"X-Request-Id": {clientID}}
+		requests.contestants = append(requests.contestants, w.contestant(http.Header{}, w.checkNew))
+		inbound, id := http.Header{"X-Request-Id": {clientID}}, clientID
 		if w.traces {
-			inbound = http.Header{"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}
+			inbound, id = http.Header{"Traceparent": {"00-" + traceID + "-00f067aa0ba902b7-01"}}, traceID
 		}
-		adopted.contestants = append(adopted.contestants, w.contestant(inbound))
+		adopted.contestants = append(adopted.contestants, w.contestant(inbound, func() error {
+			if seen, _ := w.serve(inbound); seen != id {
+				return fmt.Errorf("the handler saw the ID %q, want %q", seen, id)
+			}
+			return nil
+		}))
 	}
 	logs, err := logScenarios()
 	return append([]scenario{requests, adopted}, logs...), err
@@ -74,7 +82,7 @@ func requestIDWays(ctx context.Context) []requestIDWay {
 	}
 }
 
-func (w requestIDWay) contestant(header http.Header) contestant {
+func (w requestIDWay) contestant(header http.Header, check func() error) contestant {
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
 	request.Header = header
 	empty := len(header) == 0
@@ -88,7 +96,7 @@ func (w requestIDWay) contestant(header http.Header) contestant {
 		return nil
 	}}
 	if w.last != nil {
-		c.check, c.lacks = w.check, w.lacks
+		c.check, c.lacks = check, w.lacks
 	}
 	return c
 }
@@ -101,7 +109,7 @@ func (w requestIDWay) serve(header http.Header) (seen, answered string) {
 	return *w.last, writer.header.Get("X-Request-ID")
 }
 
-func (w requestIDWay) check() error {
+func (w requestIDWay) checkNew() error {
 	first, _ := w.serve(http.Header{})
 	second, _ := w.serve(http.Header{})
 	if first == "" || first == second {

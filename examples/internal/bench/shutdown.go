@@ -64,7 +64,7 @@ func shutdownScenarios(ctx context.Context, cfg config, progress io.Writer) ([]s
 			if r.Requests == 0 {
 				return 0, errors.New("rollout made no requests")
 			}
-			return float64(r.Failures*100_000) / float64(r.Requests), nil
+			return float64(r.Failures), nil
 		}
 	}
 	return []scenario{s}, nil
