@@ -52,6 +52,10 @@ func (e engine) lacksInReading() []string {
 	return missing([]trait{
 		{"refusal of data after the value", func() bool { return refuses(`{"a":1}}`) }},
 		{"refusal of control characters in strings", func() bool { return refuses("\"a\nb\"") }},
+		{"refusal of integers that are too large", func() bool {
+			var i int64
+			return e.unmarshal([]byte("21000000000000000000"), &i) != nil
+		}},
 		{"refusal of numbers such as 01 and 1.", func() bool { return refuses("01") && refuses("[1.]") }},
 		{"valid UTF-8", func() bool {
 			var s string
