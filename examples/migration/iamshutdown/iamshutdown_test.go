@@ -93,7 +93,8 @@ func get(ctx context.Context, url string) (body string, closing bool, err error)
 	return string(text), resp.Close, err
 }
 
-// The request is cut off, and what Close says of the database is lost: the exit status is 0.
+// The request is cut off, and what Close says of the database is lost. On a busy machine Start's goroutine may not have registered the signals
+// even now, and the process is killed.
 func TestBefore(t *testing.T) {
 	t.Parallel()
 	p := process.Start(t, "before", "")
@@ -102,7 +103,7 @@ func TestBefore(t *testing.T) {
 	p.Signal(syscall.SIGTERM)
 	assert.Error(t, (<-answers).err)
 	_, stderr, status := p.Wait()
-	assert.Zero(t, status)
+	assert.Contains(t, []int{0, -1}, status)
 	assert.Empty(t, stderr)
 }
 
