@@ -70,6 +70,9 @@ func TestUnderTheTag(t *testing.T) {
 			var f struct{ N float64 }
 			assert.Equal(t, broken, e.unmarshal([]byte(`{"n":+1}`), &f) == nil, "a number that is none")
 
+			var small struct{ N int32 }
+			assert.Equal(t, broken, e.unmarshal([]byte(`{"n":5000000000}`), &small) == nil && small.N == 705032704, "%d", small.N)
+
 			text, err = e.marshal(1e-7)
 			require.NoError(t, err)
 			assert.Equal(t, broken, string(text) == `1e-07`, "%s", text)
