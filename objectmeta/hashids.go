@@ -16,7 +16,8 @@ import (
 // and their number; the same id has the same code in every kind; and with iam's settings six characters end at id
 // 7,962,623.
 //
-// Unlike go-hashids it covers all of uint64, and Decode refuses codes that decode but are not what Encode gives.
+// Unlike go-hashids it covers all of uint64, and its codes are of one number, in one kind. Decode refuses, as go-hashids
+// does since version 2, codes that are not what Encode gives, and never panics.
 //
 // A Hashids is immutable and safe for concurrent use. Build it once, not per call.
 type Hashids struct {

@@ -107,7 +107,7 @@ func TestHashidsRoundTrip(t *testing.T) {
 			for id := range uint64(5000) {
 				check(id)
 			}
-			for shift := range 64 { // beyond MaxInt64, where go-hashids panics
+			for shift := range 64 { // beyond MaxInt64, where go-hashids gives an error
 				check(1<<shift - 1)
 				check(1 << shift)
 				check(math.MaxUint64 >> shift)

@@ -7,6 +7,7 @@ replace github.com/gracekit/gracekit => ../../
 require (
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gracekit/gracekit v0.0.0
+	github.com/json-iterator/go v1.1.12
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sync v0.24.0
 	google.golang.org/grpc v1.85.0
@@ -14,7 +15,6 @@ require (
 )
 
 require (
-	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.3-0.20250322232337-35a7c28c31ee // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect

@@ -1,10 +1,12 @@
 package chirequestid
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/gracekit/gracekit/reqid"
 )
@@ -17,4 +19,12 @@ func after(logger *slog.Logger) http.Handler {
 		logger.InfoContext(r.Context(), "hello")
 	})
 	return r
+}
+
+// afterGetReqID gives the ID to what still asks middleware.GetReqID, such as chi's own Logger. It belongs inside reqid.Middleware.
+func afterGetReqID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := context.WithValue(r.Context(), middleware.RequestIDKey, reqid.FromContext(r.Context()))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }

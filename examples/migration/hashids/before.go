@@ -12,7 +12,7 @@ type beforeCodec interface {
 
 // before is what a hook calls after each insert, to store the result in a second column by a second write.
 func before(h beforeCodec, prefix string, id uint64) (string, error) {
-	code, err := h.Encode([]int{int(id)}) // panics above math.MaxInt64
+	code, err := h.Encode([]int{int(id)}) // an error above math.MaxInt64, a panic in iam's GetInstanceID
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,10 @@ package hashids
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,30 +14,67 @@ import (
 	"github.com/gracekit/gracekit/objectmeta"
 )
 
-// asStored stands for go-hashids with iam's settings: it knows the one code that iam's documentation shows, before it is reversed.
-type asStored struct{}
+// asStored stands for go-hashids with iam's settings: it knows the codes that go-hashids made of some hundred numbers.
+type asStored map[int]string
 
-func (asStored) Encode(numbers []int) (string, error) {
-	return map[int]string{23: "03m8jy"}[numbers[0]], nil
+func (codes asStored) Encode(numbers []int) (string, error) {
+	if code, ok := codes[numbers[0]]; ok {
+		return code, nil
+	}
+	return "", fmt.Errorf("no code is known for %d", numbers[0])
 }
 
-func TestTheSameCode(t *testing.T) {
-	stored, err := before(asStored{}, "secret-", 23)
+func readStored(t *testing.T) asStored {
+	t.Helper()
+	text, err := os.ReadFile("../../../objectmeta/testdata/hashids.tsv")
 	require.NoError(t, err)
+	codes := make(asStored)
+	for line := range strings.Lines(string(text)) {
+		// alphabet, salt, min_length, id, code, reversed_code
+		column := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if column[0] != "abcdefghijklmnopqrstuvwxyz1234567890" || column[1] != "x20k5x" || column[2] != "6" {
+			continue
+		}
+		if id, err := strconv.Atoi(column[3]); err == nil { // beyond math.MaxInt64 go-hashids has none
+			codes[id] = column[4]
+		}
+	}
+	require.Greater(t, len(codes), 100)
+	return codes
+}
 
+func TestTheSameCodes(t *testing.T) {
+	codes := readStored(t)
 	codec, err := afterCodec()
 	require.NoError(t, err)
-	assert.Equal(t, stored, codec.Encode(23))
+	for id := range codes {
+		stored, err := before(codes, "secret-", uint64(id))
+		require.NoError(t, err)
+		assert.Equal(t, stored, codec.Encode(uint64(id)))
+		back, err := codec.Decode(stored)
+		require.NoError(t, err)
+		assert.EqualValues(t, id, back)
+	}
+}
 
-	secretIDs = codec
+func TestTheSameRow(t *testing.T) {
+	stored, err := before(readStored(t), "secret-", 23)
+	require.NoError(t, err)
+	secretIDs, err = afterCodec()
+	require.NoError(t, err)
 	t.Cleanup(func() { secretIDs = nil })
+
 	row := after{ObjectMeta: objectmeta.ObjectMeta[afterKind]{ID: 23}, Username: "admin"}
 	text, err := json.Marshal(row)
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"metadata":{"instanceID":"secret-yj8m30"},"username":"admin"}`, string(text))
+	assert.JSONEq(t, `{"metadata":{"instanceID":"`+stored+`"},"username":"admin"}`, string(text))
 	id, err := objectmeta.ParseID[afterKind](stored)
 	require.NoError(t, err)
 	assert.Equal(t, row.ID, id)
+	for _, other := range []string{"user-yj8m30", "", "secret-aaaaaa"} {
+		_, err = objectmeta.ParseID[afterKind](other)
+		assert.ErrorIs(t, err, objectmeta.ErrInvalidID, other)
+	}
 }
 
 func TestBridgeKeepsOldCodes(t *testing.T) {
@@ -52,4 +93,12 @@ func TestBridgeKeepsOldCodes(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, id, back)
 	}
+}
+
+// MinLength(7) is right up to the greatest key whose legacy code has six characters.
+func TestBridgeRefusesWhatCouldMeet(t *testing.T) {
+	legacy, err := afterCodec()
+	require.NoError(t, err)
+	_, err = afterBridge(legacy, 7_962_624, []byte("32 random bytes in a real service"))
+	require.ErrorContains(t, err, "MinLength(8)")
 }

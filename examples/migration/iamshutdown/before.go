@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"log"
+	"net"
 	"net/http"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/gracekit/gracekit/examples/migration/iamshutdown/standin"
 )
 
-func before(db *sql.DB, srv *http.Server, grpcServer *grpc.Server) {
+func before(db *sql.DB, srv *http.Server, grpcServer *grpc.Server, grpcListener net.Listener) {
 	gs := standin.New()
 	gs.AddShutdownManager(standin.NewPosixSignalManager())
 	gs.AddShutdownCallback(standin.ShutdownFunc(func(string) error {
@@ -23,6 +24,7 @@ func before(db *sql.DB, srv *http.Server, grpcServer *grpc.Server) {
 		defer cancel()
 		return srv.Shutdown(ctx)
 	}))
+	go func() { _ = grpcServer.Serve(grpcListener) }()
 	if err := gs.Start(); err != nil {
 		log.Fatal(err)
 	}

@@ -1,0 +1,5 @@
+//go:build jsoniter
+
+package componentjson
+
+const underTag = true
