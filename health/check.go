@@ -26,7 +26,7 @@ type Check struct {
 	// [OnDemand] a request causes the run and waits for it.
 	//
 	// Until a check has come up for the first time it is run more often, with pauses of a tenth of the time
-	// since Run began, so that the service is not called ready a Period too late.
+	// since Run began, from 10ms to the Period, so that the service is not called ready a Period too late.
 	Period time.Duration
 
 	// Grace is the time after Run began in which failures do not count. During that time a check that is still
