@@ -94,7 +94,7 @@ func ExampleGracefulShutdown_Go() {
 }
 
 // A callback that hangs is given up at its deadline, and the stop goes on.
-func ExampleErrTimeout() {
+func ExampleCallbackError() {
 	gs := shutdown.New()
 	hang := make(chan struct{})
 	defer close(hang)
@@ -170,6 +170,45 @@ func ExampleTracker() {
 	// Output:
 	// telling the client to come again elsewhere
 	// <nil>
+}
+
+// catalog is a manager that has the service listed where others look for it, from its start to the beginning of its stop. It never asks for
+// the stop itself.
+type catalog struct{}
+
+func (catalog) Name() string { return "catalog" }
+
+func (catalog) Start(context.Context, func(reason error)) error {
+	fmt.Println("listed")
+	return nil
+}
+
+func (catalog) ShutdownStart(_ context.Context, reason error) error {
+	fmt.Println("no longer listed:", reason)
+	return nil
+}
+
+// A manager may ask for the stop, be told of it, or both.
+func ExampleManager() {
+	gs := shutdown.New()
+	if err := gs.AddManager(catalog{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := gs.AddCallback(shutdown.Closer("db", database{})); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := gs.Start(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	gs.Shutdown(errors.New("an update"))
+	fmt.Println("error:", gs.Wait())
+	// Output:
+	// listed
+	// no longer listed: an update
+	// error: <nil>
 }
 
 // A cloud that takes machines away says so some time before; the notice has to be fetched.

@@ -14,11 +14,12 @@ type Manager interface {
 	Name() string
 
 	// Start begins to watch and returns without waiting for anything; what it has set up (a registered signal, a
-	// subscription) is in place by then. After an error it has left nothing behind. request may be called at any time, from any goroutine, any number of times, also
-	// before Start returns and after ctx has ended; only the first request of all managers counts.
+	// subscription) is in place by then. After an error it leaves nothing behind. request may be called at any time, from any
+	// goroutine, any number of times, also before Start returns and after ctx has ended; only the first request of all managers
+	// counts. A nil reason stands for "requested".
 	//
 	// ctx has the values of the context given to GracefulShutdown.Start, but an end of its own: when the stop is complete, or another
-	// manager has failed to start. Everything that Start began has to end then. A nil reason stands for "requested".
+	// manager has failed to start. Everything that Start began has to end then.
 	Start(ctx context.Context, request func(reason error)) error
 }
 
