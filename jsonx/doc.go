@@ -15,7 +15,7 @@
 //
 // # Which engine
 //
-// None, at first: leave the tag away. json-iterator was archived in December 2025 and gets no more fixes; choose it for
+// None, at first: leave the tag out. json-iterator was archived in December 2025 and gets no more fixes; choose it for
 // parity with an existing service that is built with it, not for a new one. Speed is no reason either: much of the work
 // is encoding/json's under that tag too. Measure your own documents; the commands are in bench_test.go.
 //

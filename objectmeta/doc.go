@@ -56,8 +56,8 @@
 //   - that two codes are equal, hence are the same object;
 //   - the order of magnitude: seven characters are a key above two billion.
 //
-// An instance ID is a name, not a permission. Every well-formed code is that of some key, be it mistyped, guessed or
-// made up: of a million rows a random code of six characters hits one in about two thousand tries. So look
+// An instance ID is a name, not a permission. Every code of six to twelve characters is that of some key, be it mistyped,
+// guessed or made up: of a million rows a random code of six characters hits one in about two thousand tries. So look
 // the row up, always, and check that the caller may see it, always.
 //
 // # The secret

@@ -230,7 +230,7 @@ func (gs *GracefulShutdown) Wait() error {
 // Run is Start, then Wait: when it returns, every callback has run. That holds when a manager fails to start, too; the service then
 // stops without Delay and Linger, since it never began to serve, and Run returns that error with those of the callbacks.
 // It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and [ErrAlreadyStarted] at once
-// if an earlier Start or Run has started the service.
+// if an earlier Start or Run has started the service. A stop is final: after one before any start, Run returns what Wait does.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
 	switch {
