@@ -44,6 +44,9 @@ var destinations = []reflect.Type{
 	reflect.TypeFor[jsonx.RawMessage](),
 	reflect.TypeFor[struct{}](),
 	reflect.TypeFor[everything](),
+	reflect.TypeFor[[]namedByte](),
+	reflect.TypeFor[holder[error]](),
+	reflect.TypeFor[embedsTwoMethods](),
 }
 
 type everything struct {

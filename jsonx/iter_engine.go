@@ -55,6 +55,16 @@ func (*codecs[T]) CreateDecoder(t T) jsoniter.ValDecoder {
 		return stringDecoder{}
 	case reflect.TypeFor[float32]():
 		return float32Decoder{}
+	case reflect.TypeFor[int32]():
+		return signedDecoder[int32]{}
+	case reflect.TypeFor[int]():
+		return signedDecoder[int]{}
+	case reflect.TypeFor[uint32]():
+		return unsignedDecoder[uint32]{}
+	case reflect.TypeFor[uint]():
+		return unsignedDecoder[uint]{}
+	case reflect.TypeFor[uintptr]():
+		return unsignedDecoder[uintptr]{}
 	}
 	return nil
 }
@@ -148,4 +158,35 @@ func (float32Decoder) Decode(ptr unsafe.Pointer, iter *jsoniter.Iterator) {
 		return
 	}
 	*(*float32)(ptr) = float32(f)
+}
+
+// signedDecoder and unsignedDecoder read 64 bits and compare. In 32 bits json-iterator notices only some numbers
+// that are too large: 5000000000 becomes 705032704. About 64 bits see [longNumber].
+type (
+	signedDecoder[I int | int32]               struct{}
+	unsignedDecoder[U uint | uint32 | uintptr] struct{}
+)
+
+func (signedDecoder[I]) Decode(ptr unsafe.Pointer, iter *jsoniter.Iterator) {
+	if iter.ReadNil() {
+		return
+	}
+	wide := iter.ReadInt64()
+	if int64(I(wide)) != wide {
+		iter.ReportError("integer", "overflow")
+		return
+	}
+	*(*I)(ptr) = I(wide)
+}
+
+func (unsignedDecoder[U]) Decode(ptr unsafe.Pointer, iter *jsoniter.Iterator) {
+	if iter.ReadNil() {
+		return
+	}
+	wide := iter.ReadUint64()
+	if uint64(U(wide)) != wide {
+		iter.ReportError("integer", "overflow")
+		return
+	}
+	*(*U)(ptr) = U(wide)
 }

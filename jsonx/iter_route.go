@@ -65,12 +65,7 @@ func (f *routeFinder) visit(t reflect.Type) {
 	case reflect.Bool, reflect.Float32, reflect.Float64, reflect.String,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-	case reflect.Pointer:
-		f.visit(t.Elem())
-	case reflect.Slice:
-		if t.Elem().Kind() == reflect.Uint8 && t.Elem() != reflect.TypeFor[byte]() {
-			f.route = route{} // base64 in encoding/json alone
-		}
+	case reflect.Pointer, reflect.Slice:
 		f.visit(t.Elem())
 	case reflect.Array:
 		f.decode = false // json-iterator leaves the rest alone when the JSON array is shorter
@@ -84,9 +79,6 @@ func (f *routeFinder) visit(t reflect.Type) {
 		f.visit(t.Elem())
 	case reflect.Interface:
 		f.encode = false // what it holds can be of any type
-		if t.NumMethod() > 0 {
-			f.decode = false
-		}
 	case reflect.Struct:
 		f.visitFields(t, map[string]bool{})
 	default: // has no JSON
@@ -108,7 +100,7 @@ func (f *routeFinder) visitFields(t reflect.Type, seen map[string]bool) {
 			return
 		}
 		if field.Anonymous {
-			if tag != "" || field.Type.Kind() != reflect.Struct || hasMethods(field.Type) {
+			if tag != "" || field.Type.Kind() != reflect.Struct {
 				f.route = route{}
 				return
 			}

@@ -58,7 +58,7 @@ func blank(v any) (ok bool, undo func()) {
 // where it matches other names to a field (U+0130 İ, U+017F ſ, U+212A the Kelvin sign).
 var unlike = [...][]byte{[]byte(`\u`), []byte("\u0130"), []byte("\u017f"), []byte("\u212a")}
 
-// ordinaryText reports whether json-iterator reads the strings in data as encoding/json does,
+// ordinaryText reports whether json-iterator reads the strings and integers in data as encoding/json does,
 // which also replaces what is not UTF-8.
 func ordinaryText(data []byte) bool {
 	for _, text := range unlike {
@@ -66,7 +66,30 @@ func ordinaryText(data []byte) bool {
 			return false
 		}
 	}
-	return utf8.Valid(data)
+	return utf8.Valid(data) && !longNumber(data)
+}
+
+// longNumber reports whether data has at least 20 digits in a row. Such a number may be 2^64 or more, and json-iterator
+// notices only some of those: 21000000000000000000 becomes 2553255926290448384.
+func longNumber(data []byte) bool {
+	const long = 20
+	digit := func(i int) bool { return 0 <= i && i < len(data) && '0' <= data[i] && data[i] <= '9' }
+	for i := long - 1; i < len(data); i += long { // one of the 20 stands at such a place
+		if !digit(i) {
+			continue
+		}
+		first, last := i, i
+		for digit(first - 1) {
+			first--
+		}
+		for digit(last + 1) {
+			last++
+		}
+		if last-first+1 >= long {
+			return true
+		}
+	}
+	return false
 }
 
 // iterStreamDecoder is a json.Decoder that, unless it has options, finds the values in the stream for json-iterator

@@ -242,7 +242,7 @@ func TestNewHasherErrors(t *testing.T) {
 	t.Run("negative MinLength", func(t *testing.T) {
 		assert.PanicsWithValue(t, "objectmeta: MinLength(-1): must not be negative", func() { objectmeta.MinLength(-1) })
 	})
-	for _, kind := range []string{"a", "a1", "a--b", "load-balancer-listener", strings.Repeat("a", 63)} {
+	for _, kind := range []string{"a", "a1", "z09", "a--b", "load-balancer-listener", strings.Repeat("a", 63)} {
 		s := newHasher(t, kind, "s").Encode(math.MaxUint64)
 		assert.True(t, strings.HasPrefix(s, kind+"-"), s)
 	}

@@ -96,6 +96,8 @@ func TestExtractReportsWhatItReplaced(t *testing.T) {
 		{"empty", []string{""}, `""`},
 		{"two", []string{"a", "b"}, `2 values of x-request-id, the first "a"`},
 		{"too long", []string{strings.Repeat("a", 900<<10)}, `"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"... (921600 bytes)`},
+		{"40 bytes, shown whole", []string{strings.Repeat(" ", 40)}, `: "` + strings.Repeat(" ", 40) + `":`},
+		{"41 bytes", []string{strings.Repeat(" ", 41)}, `"` + strings.Repeat(" ", 40) + `"... (41 bytes)`},
 		{"line feed", []string{"a\r\nb"}, `"a\r\nb"`},
 		{"U+2028", []string{"a\u2028b"}, `"a\u2028b"`},
 		{"invalid UTF-8", []string{"a\xff"}, `"a\xff"`},

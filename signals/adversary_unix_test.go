@@ -3,13 +3,9 @@
 package signals_test
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -25,11 +21,9 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-const advChildVariable = "GRACEKIT_SIGNALS_ADVERSARY_CHILD"
-
 func advKill(sig syscall.Signal) { _ = syscall.Kill(os.Getpid(), sig) }
 
-var advChildren = map[string]func(){
+var adversaryChildren = map[string]func(){
 	"burst": func() { // nobody reads while it comes
 		ctx, cancel := signals.NotifyContext(context.Background(), signals.OnForce(func(sig os.Signal) {
 			fmt.Println("forced")
@@ -220,207 +214,140 @@ func advTwice(first, second func()) {
 	second()
 }
 
-// TestAdversaryChild is no test: it is what the children run.
-func TestAdversaryChild(t *testing.T) {
-	child := os.Getenv(advChildVariable)
-	if child == "" {
-		t.Skip("runs in the children of the other tests only")
-	}
-	advChildren[child]()
-	os.Exit(0)
-}
-
-type advProcess struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	out    *bufio.Reader
-	stderr strings.Builder
-}
-
-func advStart(t *testing.T, child string, shell ...string) *advProcess {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	t.Cleanup(cancel)
-	p := &advProcess{t: t, cmd: exec.CommandContext(ctx, self, "-test.run=^TestAdversaryChild$")}
-	if len(shell) > 0 {
-		p.cmd = exec.CommandContext(ctx, "/bin/sh", "-c", shell[0]+` exec "$0" -test.run='^TestAdversaryChild$'`, self)
-	}
-	p.cmd.Env = append(os.Environ(), advChildVariable+"="+child, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single")
-	p.cmd.Stderr = &p.stderr
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	p.out = bufio.NewReader(out)
-	require.NoError(t, p.cmd.Start())
-	return p
-}
-
-func (p *advProcess) expect(lines ...string) {
-	p.t.Helper()
-	for _, want := range lines {
-		got, err := p.out.ReadString('\n')
-		require.NoError(p.t, err, "the child ended before it printed %q", want)
-		require.Equal(p.t, want, strings.TrimSuffix(got, "\n"))
-	}
-}
-
-// end returns the exit status, or the negative number of the signal that ended the child, and what it printed last.
-func (p *advProcess) end() (int, string) {
-	p.t.Helper()
-	rest, _ := io.ReadAll(p.out)
-	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			return -int(status.Signal()), string(rest)
-		}
-		return exit.ExitCode(), string(rest)
-	}
-	require.NoError(p.t, err)
-	return 0, string(rest)
-}
-
-func (p *advProcess) signal(sig syscall.Signal) {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(sig))
-}
-
 func TestAdversaryProcessBurst(t *testing.T) {
 	for range 10 {
-		status, out := advStart(t, "burst").end()
+		out, status := start(t, "burst").wait()
 		require.Equal(t, 3, status, out)
-		p := advStart(t, "setup then burst")
-		status, _ = p.end()
+		p := start(t, "setup then burst")
+		_, status = p.wait()
 		require.Equal(t, 1, status, &p.stderr)
 		require.Equal(t, 1, strings.Count(p.stderr.String(), "\n"), "one line: %q", &p.stderr)
 	}
 }
 
 func TestAdversaryProcessForcesWhileBusy(t *testing.T) {
-	p := advStart(t, "busy")
+	p := start(t, "busy")
 	p.expect("ready")
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGTERM)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, 1, status)
 }
 
 func TestAdversaryProcessRequestShutdown(t *testing.T) {
 	t.Run("a thousand at once", func(t *testing.T) {
-		p := advStart(t, "request many")
+		p := start(t, "request many")
 		p.expect("first: 1")
-		status, _ := p.end()
+		_, status := p.wait()
 		assert.Equal(t, 0, status, "it never forces: %s", &p.stderr)
 	})
 	t.Run("against a signal", func(t *testing.T) {
 		for range 20 {
-			p := advStart(t, "request against signal")
-			line, _ := p.out.ReadString('\n')
-			if line != "" { // else the signal was the second, and has forced
-				require.Equal(t, "one: true\n", line)
+			p := start(t, "request against signal")
+			if line := p.line(); line != "" { // else the signal was the second, and has forced
+				require.Equal(t, "one: true", line)
 				_ = p.cmd.Process.Signal(syscall.SIGTERM)
 			}
-			status, _ := p.end()
+			_, status := p.wait()
 			require.Equal(t, 1, status)
 		}
 	})
 	t.Run("after a signal", func(t *testing.T) {
-		p := advStart(t, "request after signal")
+		p := start(t, "request after signal")
 		p.expect("ready")
 		p.signal(syscall.SIGINT)
 		p.expect("false", "false", "false", "false", "false", "interrupt true")
-		status, _ := p.end()
+		_, status := p.wait()
 		assert.Equal(t, 5, status)
 	})
 }
 
 func TestAdversaryProcessSecondSetup(t *testing.T) {
 	for _, child := range []string{"twice context", "twice handler", "twice mixed"} {
-		status, out := advStart(t, child).end()
+		out, status := start(t, child).wait()
 		assert.Equal(t, 0, status)
 		assert.Regexp(t, `^signals: .*/adversary_unix_test\.go:\d+`, out, child)
 	}
-	p := advStart(t, "many setups")
+	p := start(t, "many setups")
 	p.expect("1 99")
-	_, _ = p.end()
-	p = advStart(t, "still works after the panic")
+	_, _ = p.wait()
+	p = start(t, "still works after the panic")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("asked")
 	p.signal(syscall.SIGTERM)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, 1, status)
 }
 
 func TestAdversaryProcessRelease(t *testing.T) {
-	p := advStart(t, "setup beside notify")
+	p := start(t, "setup beside notify")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("asked")
 	p.signal(syscall.SIGINT)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, 1, status)
 
-	p = advStart(t, "released after the first")
+	p = start(t, "released after the first")
 	p.expect("ready")
 	p.signal(syscall.SIGINT)
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, -int(syscall.SIGINT), status, "the default disposition is not back")
 
-	p = advStart(t, "parent ended")
+	p = start(t, "parent ended")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, 1, status)
 }
 
 func TestAdversaryProcessNohup(t *testing.T) {
-	p := advStart(t, "nohup term", `trap "" INT HUP;`)
+	p := start(t, "nohup term", `trap "" INT HUP;`)
 	p.expect("true true false", "true true false")
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGHUP)
 	p.signal(syscall.SIGTERM)
-	status, rest := p.end()
+	rest, status := p.wait()
 	assert.Equal(t, -int(syscall.SIGTERM), status)
 	assert.Empty(t, rest)
 }
 
 func TestAdversaryProcessHandle(t *testing.T) {
-	p := advStart(t, "handle")
+	p := start(t, "handle")
 	p.expect("alive", "ready")
 	p.signal(syscall.SIGHUP)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, -int(syscall.SIGHUP), status, "the default disposition is not back")
 
-	p = advStart(t, "handle panics")
+	p = start(t, "handle panics")
 	p.expect("ready")
 	p.signal(syscall.SIGHUP)
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, 2, status, "a panic is recovered")
 	assert.Contains(t, p.stderr.String(), "not recovered")
 }
 
 func TestAdversaryProcessForceDetails(t *testing.T) {
-	p := advStart(t, "onforce panics")
+	p := start(t, "onforce panics")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGINT)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, 2, status)
 	assert.Contains(t, p.stderr.String(), "in OnForce")
 
-	p = advStart(t, "stderr closed")
+	p = start(t, "stderr closed")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("asked")
 	p.signal(syscall.SIGTERM)
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, 1, status)
 
-	p = advStart(t, "force window")
+	p = start(t, "force window")
 	p.expect("alive")
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, 0, status)
 }
 

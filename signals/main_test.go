@@ -96,13 +96,17 @@ var children = map[string]func(){
 }
 
 func TestMain(m *testing.M) {
-	if child := os.Getenv(childVariable); child != "" {
-		children[child]()
+	if name := os.Getenv(childVariable); name != "" {
+		child, ok := children[name]
+		if !ok {
+			child = adversaryChildren[name]
+		}
+		child()
 		return
 	}
 	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) && os.Getenv(advChildVariable) == "" {
+		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
@@ -117,36 +121,48 @@ type process struct {
 	stderr strings.Builder
 }
 
-// start runs a child, by way of a shell if wrap is not empty (for `trap "" INT; exec "$0"`).
-func start(t *testing.T, child, wrap string) *process {
+// start runs a child, after what the shell has to say if there is any (`trap "" INT;`).
+func start(t *testing.T, child string, shell ...string) *process {
+	t.Helper()
+	p := prepare(t, child, shell...)
+	p.run()
+	return p
+}
+
+func prepare(t *testing.T, child string, shell ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
 	t.Cleanup(cancel)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, self)}
-	if wrap != "" {
-		p.cmd = exec.CommandContext(ctx, "/bin/sh", "-c", wrap, self)
+	if len(shell) > 0 {
+		p.cmd = exec.CommandContext(ctx, "/bin/sh", "-c", shell[0]+` exec "$0"`, self)
 	}
-	p.cmd.Env = append(os.Environ(), childVariable+"="+child, "GORACE=atexit_sleep_ms=0")
+	p.cmd.Env = append(os.Environ(), childVariable+"="+child, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single")
 	p.cmd.Stderr = &p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	p.lines = bufio.NewScanner(stdout)
-	require.NoError(t, p.cmd.Start())
 	return p
 }
 
-func (p *process) line() string {
+func (p *process) run() {
 	p.t.Helper()
-	require.True(p.t, p.lines.Scan(), "the child ended before it printed a line; its standard error: %s", &p.stderr)
+	require.NoError(p.t, p.cmd.Start())
+}
+
+// line returns the next line, or "" if the child has ended.
+func (p *process) line() string {
+	p.lines.Scan()
 	return p.lines.Text()
 }
 
 func (p *process) expect(lines ...string) {
 	p.t.Helper()
 	for _, want := range lines {
-		require.Equal(p.t, want, p.line())
+		require.True(p.t, p.lines.Scan(), "the child ended before it printed %q; its standard error: %s", want, &p.stderr)
+		require.Equal(p.t, want, p.lines.Text())
 	}
 }
 
@@ -155,19 +171,38 @@ func (p *process) signal(sig os.Signal) {
 	require.NoError(p.t, p.cmd.Process.Signal(sig))
 }
 
-// wait returns the exit status, or the negative number of the signal that ended the child.
-func (p *process) wait() int {
+// wait returns the rest of the output and the exit status, or the negative number of the signal that ended the child.
+func (p *process) wait() (output string, status int) {
 	p.t.Helper()
 	for p.lines.Scan() { // Wait closes the pipe, so everything has to be read before
+		output += p.lines.Text() + "\n"
 	}
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			return -int(status.Signal())
+			return output, -int(status.Signal())
 		}
-		return exit.ExitCode()
+		return output, exit.ExitCode()
 	}
 	require.NoError(p.t, err)
-	return 0
+	return output, 0
+}
+
+// fullPipe is a pipe that nobody reads and that takes nothing more.
+func fullPipe(t *testing.T) (reader, writer *os.File) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = reader.Close() })
+	raw, err := writer.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Write(func(fd uintptr) bool {
+		for {
+			if _, err := syscall.Write(int(fd), make([]byte, 4096)); err != nil {
+				return true
+			}
+		}
+	}))
+	return reader, writer
 }

@@ -19,12 +19,13 @@ import (
 func TestSecondSignalEndsTheProcess(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
-			p := start(t, "handler", "")
+			p := start(t, "handler")
 			p.expect("ready")
 			p.signal(sig)
 			p.expect("asked")
 			p.signal(sig)
-			assert.Equal(t, 1, p.wait(), "exit status")
+			_, status := p.wait()
+			assert.Equal(t, 1, status, "exit status")
 			assert.Equal(t, "received "+sig.String()+" while shutting down: exiting at once\n", p.stderr.String())
 		})
 	}
@@ -33,31 +34,34 @@ func TestSecondSignalEndsTheProcess(t *testing.T) {
 func TestContextHoldsTheSignalAndItsExitStatus(t *testing.T) {
 	for sig, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		t.Run(sig.String(), func(t *testing.T) {
-			p := start(t, "context", "")
+			p := start(t, "context")
 			p.expect("ready")
 			p.signal(sig)
 			p.expect("signals: received " + sig.String())
-			assert.Equal(t, want, p.wait(), "exit status")
+			_, status := p.wait()
+			assert.Equal(t, want, status, "exit status")
 		})
 	}
 }
 
 func TestRegisteredWhenSetupReturns(t *testing.T) {
 	for range 20 {
-		p := start(t, "immediately", "")
+		p := start(t, "immediately")
 		p.expect("signals: received terminated")
-		assert.Equal(t, 0, p.wait(), "exit status")
+		_, status := p.wait()
+		assert.Equal(t, 0, status, "exit status")
 	}
 }
 
 func TestSecondSetupPanicsWithThePlaceOfTheFirst(t *testing.T) {
-	p := start(t, "twice", "")
+	p := start(t, "twice")
 	assert.Regexp(t, `^signals: SetupSignalContext: .*main_test\.go:\d+; `, p.line())
-	assert.Equal(t, 0, p.wait(), "exit status")
+	_, status := p.wait()
+	assert.Equal(t, 0, status, "exit status")
 }
 
 func TestRequestShutdown(t *testing.T) {
-	p := start(t, "request", "")
+	p := start(t, "request")
 	p.expect(
 		"before set-up: false",
 		"first: true",
@@ -67,35 +71,39 @@ func TestRequestShutdown(t *testing.T) {
 		"ready",
 	)
 	p.signal(syscall.SIGTERM) // the first from outside is the second in all
-	assert.Equal(t, 1, p.wait(), "exit status")
+	_, status := p.wait()
+	assert.Equal(t, 1, status, "exit status")
 }
 
 func TestCancelRestoresTheDefaultDisposition(t *testing.T) {
-	p := start(t, "released", "")
+	p := start(t, "released")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
-	assert.Equal(t, -int(syscall.SIGTERM), p.wait(), "ended by")
+	_, status := p.wait()
+	assert.Equal(t, -int(syscall.SIGTERM), status, "ended by")
 }
 
 func TestOnForceReplacesTheExit(t *testing.T) {
-	p := start(t, "onforce", "")
+	p := start(t, "onforce")
 	p.expect("ready")
 	p.signal(syscall.SIGINT)
 	p.expect("asked")
 	p.signal(syscall.SIGTERM)
 	p.expect("forced by terminated")
-	assert.Equal(t, 7, p.wait(), "exit status")
+	_, status := p.wait()
+	assert.Equal(t, 7, status, "exit status")
 	assert.Empty(t, p.stderr.String())
 }
 
 func TestInheritedIgnoreStays(t *testing.T) {
-	p := start(t, "nohup", `trap "" INT; exec "$0"`)
+	p := start(t, "nohup", `trap "" INT;`)
 	p.expect("ready true")
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGTERM)
 	p.expect("signals: received terminated")
-	assert.Equal(t, 0, p.wait(), "exit status")
+	_, status := p.wait()
+	assert.Equal(t, 0, status, "exit status")
 }
 
 // The signals below are those of the test process itself.

@@ -3,14 +3,11 @@
 package posixsignal_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -23,8 +20,6 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 )
-
-const advChildVariable = "GRACEKIT_POSIXSIGNAL_ADVERSARY_CHILD"
 
 func advKill(sig syscall.Signal) { _ = syscall.Kill(os.Getpid(), sig) }
 
@@ -55,7 +50,7 @@ type advHungLog struct{ slog.Handler }
 func (advHungLog) Enabled(context.Context, slog.Level) bool  { return true }
 func (advHungLog) Handle(context.Context, slog.Record) error { select {} }
 
-var advChildren = map[string]func(){
+var adversaryChildren = map[string]func(){
 	"at once": func() { // SIGTERM directly after Start
 		gs := advNew()
 		advAdd(gs, "c", 1, func(context.Context) error { fmt.Println("drained"); return nil })
@@ -68,7 +63,7 @@ var advChildren = map[string]func(){
 			panic(err)
 		}
 	},
-	"hung": func() {
+	"hangs": func() {
 		gs := advNew()
 		advAdd(gs, "hung", 1, func(context.Context) error { fmt.Println("hangs"); select {} })
 		_ = gs.Go("ready", func(context.Context) error { fmt.Println("ready"); return nil })
@@ -115,7 +110,7 @@ var advChildren = map[string]func(){
 		fmt.Println("over")
 		select {}
 	},
-	"failed start": func() { // the same
+	"broken start": func() { // the same
 		gs := advNew()
 		broken := errors.New("broken")
 		_ = gs.AddManager(advBroken{&broken})
@@ -138,7 +133,7 @@ var advChildren = map[string]func(){
 		gs.Shutdown(nil)
 		advExit(gs.Wait())
 	},
-	"nohup": func() {
+	"nohup, asked": func() {
 		gs := advNew()
 		_ = gs.Go("ready", func(context.Context) error { fmt.Println("ready", signal.Ignored(os.Interrupt)); return nil })
 		err := gs.Run(context.Background())
@@ -166,89 +161,23 @@ func (advHungHook) Name() string                               { return "hung" }
 func (advHungHook) Start(context.Context, func(error)) error   { return nil }
 func (advHungHook) ShutdownStart(context.Context, error) error { fmt.Println("hangs"); select {} }
 
-// TestAdversaryChild is no test: it is what the children run.
-func TestAdversaryChild(t *testing.T) {
-	child := os.Getenv(advChildVariable)
-	if child == "" {
-		t.Skip("runs in the children of the other tests only")
-	}
-	advChildren[child]()
-	os.Exit(0)
-}
-
-type advProcess struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	out    *bufio.Reader
-	stderr strings.Builder
-}
-
-func advStart(t *testing.T, child string, shell ...string) *advProcess {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	t.Cleanup(cancel)
-	p := &advProcess{t: t, cmd: exec.CommandContext(ctx, self, "-test.run=^TestAdversaryChild$")}
-	if len(shell) > 0 {
-		p.cmd = exec.CommandContext(ctx, "/bin/sh", "-c", shell[0]+` exec "$0" -test.run='^TestAdversaryChild$'`, self)
-	}
-	p.cmd.Env = append(os.Environ(), advChildVariable+"="+child, "GORACE=atexit_sleep_ms=0")
-	p.cmd.Stderr = &p.stderr
-	out, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	p.out = bufio.NewReader(out)
-	require.NoError(t, p.cmd.Start())
-	return p
-}
-
-func (p *advProcess) expect(lines ...string) {
-	p.t.Helper()
-	for _, want := range lines {
-		got, err := p.out.ReadString('\n')
-		require.NoError(p.t, err, "the child ended before it printed %q", want)
-		require.Equal(p.t, want, strings.TrimSuffix(got, "\n"))
-	}
-}
-
-func (p *advProcess) signal(sig syscall.Signal) {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(sig))
-}
-
-// end returns the exit status, or the negative number of the signal that ended the child, and what it printed last.
-func (p *advProcess) end() (int, string) {
-	p.t.Helper()
-	rest, _ := io.ReadAll(p.out)
-	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			return -int(status.Signal()), string(rest)
-		}
-		return exit.ExitCode(), string(rest)
-	}
-	require.NoError(p.t, err)
-	return 0, string(rest)
-}
-
 func TestAdversaryProcessDirectlyAfterStart(t *testing.T) {
 	for range 20 {
-		status, out := advStart(t, "at once").end()
+		out, status := start(t, "at once").wait()
 		require.Equal(t, 0, status)
 		require.Equal(t, "drained\ndeferred\n", out)
 	}
 }
 
 func TestAdversaryProcessSecondSignalForces(t *testing.T) {
-	for _, child := range []string{"hung", "hung logger", "hung start hook"} {
+	for _, child := range []string{"hangs", "hung logger", "hung start hook"} {
 		t.Run(child, func(t *testing.T) {
-			p := advStart(t, child)
+			p := start(t, child)
 			p.expect("ready")
 			p.signal(syscall.SIGTERM)
 			p.expect("hangs")
 			p.signal(syscall.SIGINT)
-			status, _ := p.end()
+			_, status := p.wait()
 			assert.Equal(t, 1, status)
 			assert.Equal(t, 1, strings.Count(p.stderr.String(), "\n"), "one line: %q", &p.stderr)
 		})
@@ -256,69 +185,69 @@ func TestAdversaryProcessSecondSignalForces(t *testing.T) {
 }
 
 func TestAdversaryProcessHungOrPanicking(t *testing.T) {
-	p := advStart(t, "hung, bounded")
+	p := start(t, "hung, bounded")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("flushed")
-	status, out := p.end()
+	out, status := p.wait()
 	assert.Equal(t, 4, status)
 	assert.Contains(t, out, "hung")
 
-	p = advStart(t, "panic")
+	p = start(t, "panic")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("phase 1", "phase 2", "phase 3")
-	status, out = p.end()
+	out, status = p.wait()
 	assert.Equal(t, 4, status)
 	assert.Contains(t, out, "boom")
 }
 
 func TestAdversaryProcessTwoManagers(t *testing.T) {
-	p := advStart(t, "two managers")
+	p := start(t, "two managers")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("once")
-	status, out := p.end()
+	out, status := p.wait()
 	assert.Equal(t, 0, status)
 	assert.Empty(t, out)
 }
 
 func TestAdversaryProcessReleased(t *testing.T) {
-	p := advStart(t, "over")
+	p := start(t, "over")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("over")
 	p.signal(syscall.SIGTERM)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, -int(syscall.SIGTERM), status)
 
-	p = advStart(t, "failed start")
+	p = start(t, "broken start")
 	p.expect("true", "over")
 	p.signal(syscall.SIGINT)
-	status, _ = p.end()
+	_, status = p.wait()
 	assert.Equal(t, -int(syscall.SIGINT), status)
 }
 
 func TestAdversaryProcessSomebodyElseAsked(t *testing.T) {
-	p := advStart(t, "requested after start")
+	p := start(t, "requested after start")
 	p.expect("ready")
 	p.signal(syscall.SIGTERM)
 	p.expect("alive")
 	p.signal(syscall.SIGTERM)
-	status, _ := p.end()
+	_, status := p.wait()
 	assert.Equal(t, 1, status)
 }
 
 func TestAdversaryProcessNohupAndWindow(t *testing.T) {
-	p := advStart(t, "nohup", `trap "" INT;`)
+	p := start(t, "nohup, asked", `trap "" INT;`)
 	p.expect("ready true")
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGINT)
 	p.signal(syscall.SIGTERM)
-	status, out := p.end()
+	out, status := p.wait()
 	assert.Equal(t, 0, status)
 	assert.Contains(t, out, "terminated")
 
-	status, _ = advStart(t, "window").end()
+	_, status = start(t, "window").wait()
 	assert.Equal(t, 0, status)
 }

@@ -45,7 +45,7 @@ type requestIDWay struct {
 }
 
 func requestIDWays(ctx context.Context) []requestIDWay {
-	var ids [4]string // one goroutine at a time serves requests
+	var ids [5]string // one goroutine at a time serves requests
 	gin.SetMode(gin.ReleaseMode)
 	withGin, ginAlone := gin.New(), gin.New()
 	withGin.Use(requestid.New())
@@ -59,6 +59,11 @@ func requestIDWays(ctx context.Context) []requestIDWay {
 			handler: reqid.Middleware()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ids[0] = reqid.FromContext(r.Context()) }))},
 		{name: "chi RequestID", module: "github.com/go-chi/chi/v5", last: &ids[1], note: "counts up after a prefix with the name of the host",
 			handler: middleware.RequestID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ids[1] = middleware.GetReqID(r.Context()) }))},
+		{name: "chi RequestID, answered", module: "github.com/go-chi/chi/v5", last: &ids[4], note: "with the line that its users add",
+			handler: middleware.RequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(middleware.RequestIDHeader, middleware.GetReqID(r.Context()))
+				ids[4] = middleware.GetReqID(r.Context())
+			}))},
 		{name: "gin-contrib/requestid", module: "github.com/gin-contrib/requestid", last: &ids[2], note: "gin's own work included; it is in the next row",
 			handler: withGin},
 		{name: "gin without it", module: "github.com/gin-gonic/gin", unranked: "for the row above", handler: ginAlone},
