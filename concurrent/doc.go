@@ -10,7 +10,7 @@
 //
 // The first error stops the rest and is the one reported, with the index of its item. Cancellation
 // and time-outs come back as what they are, panics continue where the caller can recover them, and
-// when the call is back nothing of it still runs.
+// when the call is back nothing of it still runs, unless [Abandon] is given.
 //
 // # When to use what
 //

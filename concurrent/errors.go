@@ -8,7 +8,7 @@ import (
 )
 
 // ErrTimeout is returned when the time given by [Timeout] ran out before all items had
-// succeeded. errors.Is(ErrTimeout, context.DeadlineExceeded) holds.
+// succeeded; with [KeepGoing] it is the first of the errors. errors.Is(ErrTimeout, context.DeadlineExceeded) holds.
 var ErrTimeout error = timeoutError{}
 
 type timeoutError struct{}
@@ -39,6 +39,7 @@ type PanicError struct {
 	// Index is the place of the item among the items, counted from 0. If the sequence panicked, it
 	// is that of the item it was to give.
 	Index int
+
 	Value any    // what was panicked with; *runtime.PanicNilError for nil
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }

@@ -34,7 +34,7 @@ import (
 // The context that fn gets ends at the latest when Map returns. fn is called from several
 // goroutines, the caller's among them; all of them end before Map returns. With Limit(1) or a
 // single item everything runs in the caller's goroutine. No items give an empty, non-nil result.
-// Calls may be nested, they share nothing. Map panics if fn is nil.
+// Calls may be made at the same time and may be nested, they share nothing. Map panics if fn is nil.
 func Map[T, R any](ctx context.Context, items []T, fn func(context.Context, T) (R, error), opts ...Option) ([]R, error) {
 	if fn == nil {
 		panic("concurrent: Map: fn is nil")
@@ -42,7 +42,7 @@ func Map[T, R any](ctx context.Context, items []T, fn func(context.Context, T) (
 	return mapItems(ctx, items, fn, opts)
 }
 
-// ForEach is [Map] for functions without a result.
+// ForEach is [Map] for functions without a result: all that is said there of errors, panics and contexts holds.
 func ForEach[T any](ctx context.Context, items []T, fn func(context.Context, T) error, opts ...Option) error {
 	if fn == nil {
 		panic("concurrent: ForEach: fn is nil")

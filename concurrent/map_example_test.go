@@ -62,13 +62,26 @@ func ExampleItemError() {
 	// failed for nobody
 }
 
+// Something is to be done for each, and nothing comes back.
 func ExampleForEach() {
+	flush := func(ctx context.Context, addr string) error {
+		return ctx.Err() // ask the cache at addr
+	}
 	caches := []string{"cache-1", "cache-2", "cache-3"}
-	err := concurrent.ForEach(context.Background(), caches, func(ctx context.Context, addr string) error {
-		return ctx.Err() // flush the cache at addr
-	}, concurrent.Limit(2))
+	err := concurrent.ForEach(context.Background(), caches, flush, concurrent.Limit(2))
 	fmt.Println(err)
 	// Output: <nil>
+}
+
+// One at a time, in the caller's goroutine: for a test, or a resource that bears no more.
+func ExampleLimit() {
+	total := 0
+	err := concurrent.ForEach(context.Background(), []int{1, 2, 3}, func(_ context.Context, n int) error {
+		total += n
+		return nil
+	}, concurrent.Limit(1))
+	fmt.Println(total, err)
+	// Output: 6 <nil>
 }
 
 // The function gets a context that ends in time; what it returns then does not matter.

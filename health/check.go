@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Check is a named probe that a [Registry] runs again and again. Only Name and Probe are needed.
+// A Check is a named probe that a [Registry] runs again and again. Only Name and Probe are needed: the zero value of any other field
+// stands for its default, and a negative one is an error of [New], except [OnDemand].
 type Check struct {
 	// Name stands in reports and in the paths of single checks: 1 to 64 of A-Z a-z 0-9 . _ -, and not "." or "..".
 	Name string
@@ -15,17 +16,17 @@ type Check struct {
 	// Probe is what to do. The Registry calls it with a context of its own, never with that of a request.
 	Probe Probe
 
-	// Kind says which endpoints show the check and fail with it. The default is Ready.
+	// Kind says which endpoints show the check and fail with it, such as Live|Ready. The default is Ready.
 	Kind Kind
 
-	// Timeout is how long one run may take. The default is one second.
+	// Timeout is how long one run may take; after it the run has failed. The default is one second.
 	Timeout time.Duration
 
 	// Period is the time from the beginning of one run to that of the next. The default is 10 seconds. With
 	// [OnDemand] a request causes the run and waits for it.
 	//
 	// Until a check has come up for the first time it is run more often, with pauses of a tenth of the time
-	// since Run began, so that the service is not called ready a Period too late.
+	// since Run began, from 10ms to the Period, so that the service is not called ready a Period too late.
 	Period time.Duration
 
 	// Grace is the time after Run began in which failures do not count. During that time a check that is still
@@ -49,7 +50,7 @@ type Check struct {
 
 // OnDemand is the Period of a check that is run when an endpoint that shows it is asked. All requests that
 // arrive during a run share it. Until the check has come up for the first time it is run in the background like
-// any other.
+// any other. While draining, the Ready endpoint does not wait for it.
 const OnDemand time.Duration = -1
 
 const (
@@ -76,7 +77,7 @@ const (
 	allKinds = Live | Ready | Startup
 )
 
-// String returns names joined by |, such as "live|ready".
+// String returns the names joined by |, such as "live|ready".
 func (k Kind) String() string {
 	var names []string
 	for i, name := range []string{"live", "ready", "startup"} {
@@ -90,10 +91,10 @@ func (k Kind) String() string {
 	return strings.Join(names, "|")
 }
 
-// MarshalText returns String, for JSON and logs.
+// MarshalText returns String, for JSON and logs. It never fails.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// A State is what is known of a check, or of all checks of an endpoint together.
+// A State is what is known of a check, or of all checks of an endpoint together. The zero value is [Pending].
 type State uint8
 
 const (
@@ -112,14 +113,14 @@ func (s State) String() string {
 	return names[s]
 }
 
-// MarshalText returns String, for JSON and logs.
+// MarshalText returns String, for JSON and logs. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 var (
-	// ErrDuplicate is returned when two checks of a Registry have the same name.
+	// ErrDuplicate is returned by New when two checks have the same name.
 	ErrDuplicate = errors.New("health: two checks of the same name")
 
-	// ErrInvalidName is returned when the name of a check is empty, too long, or does not fit in the path of a URL.
+	// ErrInvalidName is returned by New when the name of a check is empty, too long, or does not fit in the path of a URL.
 	ErrInvalidName = errors.New("health: invalid name of a check")
 )
 

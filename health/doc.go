@@ -13,7 +13,7 @@
 //	Listener(l, path)  your own net.Listener answers: port 0, wildcard addresses, unix sockets
 //	TCP(addr)          something accepts connections
 //	Ping(db)           *sql.DB and everything else with PingContext
-//	func(ctx) error    all the rest
+//	func(ctx) error    all the rest: any function is a Probe
 //
 // # Which endpoint
 //
@@ -28,9 +28,16 @@
 //
 //	l, err := net.Listen("tcp", ":8080")
 //	…
-//	ctx, cancel := context.WithCancelCause(ctx)
-//	go func() { cancel(srv.Serve(l)) }()
+//	ctx, stop := context.WithTimeout(ctx, time.Minute) // Wait has no other limit
+//	defer stop()
+//	ctx, died := context.WithCancelCause(ctx)
+//	go func() { died(srv.Serve(l)) }()
 //	err = health.Wait(ctx, health.Listener(l, "/readyz"))
+//
+// # How it ends
+//
+// Wait leaves nothing behind but a probe that ignores its context. What a Registry has started ends with the context of
+// [Registry.Run]; call [Registry.Drain] when the service begins to stop, or [Registry.DrainOn] before.
 //
 // # When not to use it
 //

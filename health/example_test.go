@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,51 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
+// A service with health endpoints, which waits until it answers, and tells balancers before it stops.
+func Example() {
+	registry, err := health.New(health.Check{Name: "mysql", Probe: health.Ping(db{})})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/livez", registry.Handler(health.Live))
+	mux.Handle("/readyz", registry.Handler(health.Ready))
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ctx, end := context.WithCancelCause(context.Background())
+	go func() { end(srv.Serve(l)) }() // a server that fails ends everything
+	checked := make(chan error, 1)
+	go func() { checked <- registry.Run(ctx) }()
+
+	soon, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := health.Wait(soon, health.Listener(l, "/readyz")); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the service is up")
+
+	registry.Drain() // from now on /readyz says 503, and /livez still 200
+	fmt.Println("the service is", registry.Report(health.Ready).State)
+	if err := srv.Shutdown(soon); err != nil { // package shutdown does this, and more
+		log.Fatal(err)
+	}
+	if err := <-checked; err != nil { // Run has returned: ctx ended with srv.Serve
+		log.Fatal(err)
+	}
+	// Output:
+	// the service is up
+	// the service is draining
+}
+
+type db struct{} // stands for *sql.DB
+
+func (db) PingContext(context.Context) error { return nil }
+
+// Wait for a server that needs some time to come up.
 func ExampleWait() {
 	ready := time.Now().Add(20 * time.Millisecond)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +84,7 @@ func ExampleWait_ownServer() {
 		fmt.Println(err)
 		return
 	}
-	srv := &http.Server{}
+	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second}
 	l.Close() // something goes wrong
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -56,17 +102,24 @@ func ExampleWait_ownServer() {
 	// the deadline passed: false
 }
 
+// A wrong password does not become right by waiting.
 func ExamplePermanent() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	login := func(context.Context) error {
 		return health.Permanent(errors.New("wrong password"))
 	}
-	err := health.Wait(context.Background(), login)
-	e, _ := errors.AsType[*health.WaitError](err)
-	fmt.Println(e.Attempts, e.Cause, e.Last)
-	// Output: 1 health: permanent failure wrong password
+	err := health.Wait(ctx, login)
+	if e, ok := errors.AsType[*health.WaitError](err); ok {
+		fmt.Printf("%d attempt, %v: %v\n", e.Attempts, e.Cause, e.Last)
+	}
+	// Output: 1 attempt, health: permanent failure: wrong password
 }
 
+// What Wait sees, for a log or a progress line.
 func ExampleOnAttempt() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	attempts := 0
 	flaky := func(context.Context) error {
 		if attempts++; attempts < 3 {
@@ -74,7 +127,7 @@ func ExampleOnAttempt() {
 		}
 		return nil
 	}
-	err := health.Wait(context.Background(), flaky, health.OnAttempt(func(a health.Attempt) {
+	err := health.Wait(ctx, flaky, health.OnAttempt(func(a health.Attempt) {
 		fmt.Println(a.Number, a.Err)
 	}))
 	fmt.Println(err)
@@ -85,6 +138,7 @@ func ExampleOnAttempt() {
 	// <nil>
 }
 
+// The address of a server, as a client on the same machine needs it.
 func ExampleLoopback() {
 	for _, addr := range []string{":8080", "[::]:8080", "10.0.0.0:8080", ":0"} {
 		fmt.Println(health.Loopback(addr))
@@ -96,6 +150,7 @@ func ExampleLoopback() {
 	//  health: Loopback(":0"): port 0 stands for a port that the kernel chooses: use Listener, or the listener's Addr
 }
 
+// Three endpoints, the single checks below them, and what they answer.
 func ExampleRegistry() {
 	registry, err := health.New(
 		health.Check{Name: "mysql", Probe: health.Ping(db{})},
@@ -157,7 +212,3 @@ func ExampleRegistry_OnChange() {
 	<-stopped
 	// Output: mysql pending -> up
 }
-
-type db struct{} // stands for *sql.DB
-
-func (db) PingContext(context.Context) error { return nil }

@@ -31,8 +31,21 @@ import (
 // needs no script and no other resource, and reloads itself every five seconds. Bodies give names and states to
 // whoever may ask; see [Details] for the errors.
 //
-// Answers come from the last results; only [OnDemand] checks make a request wait, and none while draining. It panics if kind is not
-// Live, Ready, Startup or several of them.
+// The JSON is one object, with times as in RFC 3339, in UTC:
+//
+//	kind, state        of the endpoint; the state of the check if it is for a single one
+//	started            whether Run was called
+//	checks             an array of objects, in the order of New:
+//	  name, state
+//	  since            when it came into this state
+//	  optional         true; missing if it is not
+//	  lastRun          when the last run began; missing if there was none
+//	  lastDurationMs   how long that took, in milliseconds
+//	  error            the first line of why it failed; only with Details
+//	unknownExcludes    names in ?exclude= that no check here has, in quotes; missing if there are none
+//
+// Answers come from the last results; only [OnDemand] checks make a request wait, and none while draining. A request that
+// ends before they do is answered with 503. Handler panics if kind is not Live, Ready, Startup or several of them.
 func (r *Registry) Handler(kind Kind, opts ...HandlerOption) http.Handler {
 	mustBeKind("Handler", kind)
 	h := &handler{registry: r, kind: kind}
@@ -45,7 +58,7 @@ func (r *Registry) Handler(kind Kind, opts ...HandlerOption) http.Handler {
 	return h
 }
 
-// A HandlerOption changes how [Registry.Handler] works.
+// A HandlerOption changes how [Registry.Handler] works. A nil HandlerOption is skipped.
 type HandlerOption interface{ apply(*handlerConfig) }
 
 type handlerConfig struct{ details bool }
@@ -54,7 +67,7 @@ type handlerOptionFunc func(*handlerConfig)
 
 func (f handlerOptionFunc) apply(c *handlerConfig) { f(c) }
 
-// Details says whether bodies include the first line of the error of each failed run. The default is false,
+// Details says whether bodies include the first line, of at most 500 bytes, of the error of each failed run. The default is false,
 // because errors name hosts, users and queries: switch it on for an endpoint that only operators reach.
 func Details(show bool) HandlerOption {
 	return handlerOptionFunc(func(c *handlerConfig) { c.details = show })

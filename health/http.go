@@ -28,8 +28,9 @@ const (
 // A wildcard host, as in "http://0.0.0.0:8080/readyz" or "http://:8080/readyz", means this machine: 127.0.0.1
 // is tried, then ::1.
 //
-// The errors name the URL without user, password and query, and unwrap to the errors of net, crypto/tls and
-// crypto/x509. A URL that cannot work makes the probe fail with a [Permanent] error.
+// The probe has no limit of time but its context, to which [Wait] and a [Registry] give one. The errors name the URL
+// without user, password and query, and unwrap to the errors of net, crypto/tls and crypto/x509. A URL that cannot work
+// makes the probe fail with a [Permanent] error.
 func HTTP(rawURL string, opts ...HTTPOption) Probe {
 	c := newHTTPConfig(opts)
 	u, err := url.Parse(rawURL)

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// An HTTPOption changes how the probes of [HTTP] and [Listener] work.
+// An HTTPOption changes how the probes of [HTTP] and [Listener] work. A nil HTTPOption is skipped.
 type HTTPOption interface{ apply(*httpConfig) }
 
 type httpConfig struct {
@@ -77,8 +77,8 @@ func TLS(config *tls.Config) HTTPOption {
 	return httpOptionFunc(func(c *httpConfig) { c.tls = config })
 }
 
-// Client has the requests made by client. Its Transport, if set, is used as it is, so proxies, kept connections
-// and TLS are its own affair; its CheckRedirect, if set, may allow redirects. It panics if client is nil.
+// Client has the requests made by a copy of client. Its Transport, if set, is used as it is, so proxies, kept connections
+// and TLS are its own affair; its CheckRedirect, if set, may allow redirects; its Timeout holds too. It panics if client is nil.
 func Client(client *http.Client) HTTPOption {
 	if client == nil {
 		panic("health: Client(nil): expected an *http.Client")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Loopback turns the address a server listens on into one that a client on the same machine can connect to.
+// Loopback turns the address a server listens on into one that a client on the same machine can connect to:
 //
 //	":80", "0.0.0.0:80", "[::]:80"      127.0.0.1:80
 //	":http"                             127.0.0.1:80

@@ -18,7 +18,7 @@ import (
 type Probe func(ctx context.Context) error
 
 var (
-	// ErrTimeout is returned when a probe did not return in the time it had.
+	// ErrTimeout is in the error of an attempt, or of a run of a check, that was not over in the time it had.
 	// It Is [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 
@@ -78,16 +78,16 @@ func (e *permanentError) Error() string        { return e.err.Error() }
 func (e *permanentError) Unwrap() error        { return e.err }
 func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
-// A PanicError is what a panic in a probe or callback becomes.
+// A PanicError is what a panic in a probe or a function of [Registry.OnChange] becomes.
 type PanicError struct {
 	Value any    // what panic was called with
-	Stack []byte // of the goroutine that panicked, as [debug.Stack] formats it
+	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
 // Error gives the value, an empty line and the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
 
-// Unwrap returns the value if it is an error.
+// Unwrap returns the value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Registry runs checks and knows what they found. All its methods are safe for concurrent use.
+// A Registry runs checks and knows what they found. Make it with [New]. All its methods are safe for concurrent use.
 type Registry struct {
 	checks []*checker
 	byName map[string]*checker
@@ -24,12 +24,12 @@ type Registry struct {
 	events   eventQueue
 }
 
-// ErrAlreadyStarted is returned when [Registry.Run] is called a second time.
+// ErrAlreadyStarted is returned by [Registry.Run] when it is called a second time.
 var ErrAlreadyStarted = errors.New("health: Run was called before")
 
 // New returns a registry of these checks, which are reported in this order. Without any, the endpoints show
-// just that the process answers, and whether it drains. The error names every problem of every check; it Is
-// [ErrDuplicate] or [ErrInvalidName] if that is among them.
+// just that the process answers, and whether it drains. The error names every problem of every check, such as a
+// Probe that is nil; it Is [ErrDuplicate] or [ErrInvalidName] if that is among them.
 //
 // Nothing is checked, and every check is pending, before [Registry.Run].
 func New(checks ...Check) (*Registry, error) {
@@ -58,14 +58,14 @@ func New(checks ...Check) (*Registry, error) {
 	return r, nil
 }
 
-// Run runs the checks until ctx ends. Then it begins to drain, as nobody can vouch for the readiness of the
+// Run runs the checks until ctx ends, each for the first time at once. Then it begins to drain, as nobody can vouch for the readiness of the
 // service any more, and returns; all other states stay as they are. A check cut short by that proves nothing
 // and changes no state.
 //
 // Each check has a goroutine, and so has each run of its probe. All have ended when Run returns, except that of
 // a probe which ignores its context.
 //
-// It returns nil, or the first panic of an [Registry.OnChange] function until then as a *[PanicError]. A second
+// It returns nil, or the first panic until then of a function given to [Registry.OnChange], as a *[PanicError]. A second
 // call returns [ErrAlreadyStarted].
 func (r *Registry) Run(ctx context.Context) error {
 	r.mu.Lock()

@@ -8,8 +8,8 @@ import (
 
 // A Report is what a registry knows at one moment. It belongs to the caller.
 type Report struct {
-	Kind   Kind
-	State  State
+	Kind   Kind          // as asked for
+	State  State         // of the endpoint; see Registry.Report
 	Checks []CheckReport // in the order of New
 
 	idle bool // Run was not called yet
@@ -20,11 +20,11 @@ func (r Report) OK() bool { return r.State == Up }
 
 // A CheckReport is what is known of one check.
 type CheckReport struct {
-	Name     string
-	Kind     Kind
-	Optional bool
-	State    State
-	Since    time.Time // when it came into this state
+	Name     string    // as in its Check
+	Kind     Kind      // as in its Check
+	Optional bool      // as in its Check
+	State    State     // never Draining
+	Since    time.Time // when it came into this state; for Pending, when New was called
 	History  []Result  // at most 40, the newest last
 }
 
@@ -38,14 +38,14 @@ func (c CheckReport) Last() Result {
 
 // A Result is the outcome of one run of a check.
 type Result struct {
-	Time     time.Time // when it began
-	Duration time.Duration
-	Err      error // nil for a success
+	Time     time.Time     // when it began
+	Duration time.Duration // how long it took
+	Err      error         // nil for a success
 }
 
 // Report returns what is known of the checks of this kind. Its State is Down if any of them is down that is not
 // Optional, else Pending if one is pending, else Up; and Draining in any case if kind includes Ready and the
-// registry drains. Whether a check counts is said at Startup and Check.Grace; its own State is given as it is.
+// registry drains. Whether a check counts is said at [Startup] and Check.Grace; its own State is given as it is.
 // Report runs no check, not even one that is [OnDemand]. It panics if kind is not Live, Ready, Startup or
 // several of them.
 func (r *Registry) Report(kind Kind) Report {

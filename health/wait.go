@@ -18,9 +18,9 @@ import (
 //
 // There is no other limit than ctx: give it a deadline. Whatever ends ctx ends the wait, so a component
 // that fails can end it with its own error through [context.WithCancelCause]; see the example.
-// Wait returns soon after ctx ends even if p does not. If ctx is over from the beginning, p is not called.
+// Wait returns soon after ctx ends, within 50ms, even if p does not. If ctx is over from the beginning, p is not called.
 //
-// It returns a *[WaitError] when ctx ended first or p returned a [Permanent] error. A panic in p is a failed
+// It returns a *[WaitError] when ctx ended first, p returned a [Permanent] error, or p is nil. A panic in p is a failed
 // attempt with a *[PanicError]. If p calls [runtime.Goexit], as FailNow of a test does, Wait
 // ends the goroutine of its caller likewise. Wait writes no log; [OnAttempt] observes.
 func Wait(ctx context.Context, p Probe, opts ...Option) error {
@@ -67,7 +67,7 @@ func Wait(ctx context.Context, p Probe, opts ...Option) error {
 	return w.giveUp(context.Cause(ctx))
 }
 
-// An Option changes how [Wait] works.
+// An Option changes how [Wait] works. A nil Option is skipped.
 type Option interface{ apply(*waitConfig) }
 
 type waitConfig struct {
@@ -111,10 +111,11 @@ type Attempt struct {
 type WaitError struct {
 	Attempts int           // how often the probe was called
 	Elapsed  time.Duration // how long Wait took
+
 	// Last is the last failure of the probe, or nil if it was never called. An attempt that failed only because
 	// the context ended does not hide the failure before it.
 	Last error
-	// Cause is why there was no further attempt: the [context.Cause] of the context, or [ErrPermanent].
+	// Cause is why there was no further attempt: the [context.Cause] of the context, [ErrPermanent], or that the probe is nil.
 	Cause error
 
 	ctxErr error

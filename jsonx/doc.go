@@ -10,9 +10,12 @@
 // those of encoding/json, [RawMessage], [Number], [Marshaler], [Unmarshaler] and the error types are encoding/json's own,
 // and [Encoder] and [Decoder] are types of this package. What differs is listed below.
 //
+// The functions are safe for concurrent use and keep no reference to the data they are given. An [Encoder] or a [Decoder] is
+// for one goroutine at a time.
+//
 // # Which engine
 //
-// None, at first: leave the tag away. json-iterator was archived in December 2025 and gets no more fixes; choose it for
+// None, at first: leave the tag out. json-iterator was archived in December 2025 and gets no more fixes; choose it for
 // parity with an existing service that is built with it, not for a new one. Speed is no reason either: much of the work
 // is encoding/json's under that tag too. Measure your own documents; the commands are in bench_test.go.
 //

@@ -6,15 +6,46 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/gracekit/gracekit/jsonx"
 )
 
+// User is what goes over the wire. The tags are those of encoding/json.
+type User struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since,omitzero"`
+	Tags  []string  `json:"tags,omitempty"`
+}
+
+// As with encoding/json, under any engine: a document comes in, is looked at, and goes out.
+func Example() {
+	var user User
+	if err := jsonx.Unmarshal([]byte(`{"name": "Ann", "since": "2026-01-31T12:00:00Z"}`), &user); err != nil {
+		fmt.Println(err)
+		return
+	}
+	user.Tags = append(user.Tags, "admin")
+
+	data, err := jsonx.MarshalIndent(user, "", "  ")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(string(data))
+	// Output:
+	// {
+	//   "name": "Ann",
+	//   "since": "2026-01-31T12:00:00Z",
+	//   "tags": [
+	//     "admin"
+	//   ]
+	// }
+}
+
+// Fields that are empty and say so in their tags are left out.
 func ExampleMarshal() {
-	data, err := jsonx.Marshal(struct {
-		Name string   `json:"name"`
-		Tags []string `json:"tags,omitempty"`
-	}{Name: "Ann"})
+	data, err := jsonx.Marshal(User{Name: "Ann"})
 	fmt.Println(string(data), err)
 	// Output: {"name":"Ann"} <nil>
 }
@@ -65,9 +96,11 @@ func ExampleDecoder_Decode() {
 	dec.UseNumber()
 	for {
 		var item map[string]any
-		if err := dec.Decode(&item); err == io.EOF {
+		err := dec.Decode(&item)
+		if errors.Is(err, io.EOF) {
 			break
-		} else if err != nil {
+		}
+		if err != nil {
 			fmt.Println(err)
 			return
 		}

@@ -9,16 +9,16 @@ type (
 	// RawMessage is [json.RawMessage], a JSON value kept as it was written.
 	RawMessage = json.RawMessage
 
-	// Number is [json.Number], a JSON number kept as it was written.
+	// Number is [json.Number], a JSON number kept as it was written. Its Int64 and Float64 convert it.
 	Number = json.Number
 
-	// Marshaler is [json.Marshaler]. Output that is not JSON is a *MarshalerError.
+	// Marshaler is [json.Marshaler], a type that makes its own JSON. Output that is not JSON is a *[MarshalerError].
 	Marshaler = json.Marshaler
 
-	// Unmarshaler is [json.Unmarshaler].
+	// Unmarshaler is [json.Unmarshaler], a type that reads its own JSON. It must copy what it keeps of that.
 	Unmarshaler = json.Unmarshaler
 
-	// Token is [json.Token]: Delim, bool, float64, Number, string or nil.
+	// Token is [json.Token]: [Delim], bool, float64, [Number], string or nil.
 	Token = json.Token
 
 	// Delim is [json.Delim], one of [ ] { }.

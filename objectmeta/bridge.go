@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// NewBridge returns the Codec of a service that moves from hashids to a Hasher: ids up to lastLegacyID keep the codes
+// NewBridge returns the [Codec] of a service that moves from hashids to a [Hasher]: ids up to lastLegacyID keep the codes
 // that legacy gives them, later ones get next's. Which of the two a code is, its length says; hence next must start
 // longer than the code of lastLegacyID: with NewHasher(kind, secret, MinLength(n+1)) where that has n characters. The
 // package documentation goes through such a move step by step.
 //
-// It returns an error if the kinds differ or the lengths could meet. Legacy codes of 24 characters or more leave no
+// It returns an error if a part is nil, the kinds differ or the lengths could meet. Legacy codes of 24 characters or more leave no
 // Hasher to go on with. As with all Codecs, neither part nor lastLegacyID may change later.
 func NewBridge(legacy *Hashids, lastLegacyID uint64, next *Hasher) (Codec, error) {
 	if legacy == nil || next == nil {

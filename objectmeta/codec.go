@@ -8,7 +8,7 @@ import (
 )
 
 // A Codec turns database keys of one kind into instance IDs and back, without looking anything up.
-// *Hasher, *Hashids and what NewBridge returns are Codecs.
+// *[Hasher], *[Hashids] and what [NewBridge] returns are Codecs.
 //
 // A Codec must be safe for concurrent use, and must keep every ID it has ever given meaningful: the
 // instance IDs are not stored anywhere, so what Decode makes of one today it must make of it for ever.
@@ -22,15 +22,15 @@ type Codec interface {
 	Decode(s string) (uint64, error)
 }
 
-// ErrInvalidID is what every *IDError Is. It is returned when a string is not the instance ID of any
+// ErrInvalidID is what every *[IDError] Is. It is returned when a string is not the instance ID of any
 // object of the kind that was asked for. An HTTP service answers it as it answers an ID that it does
 // not know: 404 (or 400).
 var ErrInvalidID = errors.New("objectmeta: invalid instance ID")
 
-// IDError says which string was refused and which kind had been expected. It Is ErrInvalidID.
+// IDError says which string was refused and which kind had been expected. It Is [ErrInvalidID].
 type IDError struct {
 	Kind  string // the kind of the codec that refused
-	Value string // the string as it came, in full
+	Value string // the string as it came, in full, however long
 }
 
 // Error quotes the value and cuts a long one short, so that it can go to a log or to a client as it is.
@@ -38,7 +38,7 @@ func (e *IDError) Error() string {
 	return fmt.Sprintf("objectmeta: %s is not an instance ID of kind %s", quote(e.Value), e.Kind)
 }
 
-// Is makes errors.Is(err, ErrInvalidID) hold.
+// Is reports whether target is [ErrInvalidID].
 func (e *IDError) Is(target error) bool { return target == ErrInvalidID }
 
 // maxKindLength is that of a DNS label.

@@ -13,7 +13,7 @@
 //	}
 //
 // In the program and in the database Secret.ID is an integer that the database counts up. In JSON, URLs, flags and
-// logs it is text, and objectmeta.ParseID[SecretKind](text) is the way back. That needs no second column, no unique
+// logs it is text, and [ParseID] is the way back: objectmeta.ParseID[SecretKind](text). That needs no second column, no unique
 // index, no hook and no second write, and works alike with GORM, sqlx, ent or database/sql; none of them is imported.
 //
 // # Which codec
@@ -26,7 +26,7 @@
 //
 // # How a code is made
 //
-// Take the first 36^6 keys, 0 to 2,176,782,335. There are just as many codes of six characters of 0-9a-z. A Hasher
+// Take the first 36^6 keys, 0 to 2,176,782,335. There are just as many codes of six characters of 0-9a-z. A [Hasher]
 // shuffles these keys like a pack of cards, in an order that only the holder of the secret can tell. A key's
 // code is its place in the shuffled pack, written in those 36 digits. With the kind secret and the secret x20k5x:
 //
@@ -46,7 +46,7 @@
 //
 // # What is hidden, and what is not
 //
-// Hidden from who does not have the secret:
+// Hidden from anyone who does not have the secret:
 //   - the key, hence how many rows there are and how fast they grow;
 //   - which of two objects was made first, and which code comes next;
 //   - whether two objects of different kinds have the same key.
@@ -56,13 +56,13 @@
 //   - that two codes are equal, hence are the same object;
 //   - the order of magnitude: seven characters are a key above two billion.
 //
-// An instance ID is a name, not a permission. Every well-formed code is that of some key, be it mistyped, guessed or
-// made up: of a million rows a random code of six characters hits one in about two thousand tries. So look
+// An instance ID is a name, not a permission. Every code of six to twelve characters is that of some key, be it mistyped,
+// guessed or made up: of a million rows a random code of six characters hits one in about two thousand tries. So look
 // the row up, always, and check that the caller may see it, always.
 //
 // # The secret
 //
-// The secret makes your shuffle differ from everyone else's. Who has it can turn codes into keys and keys into codes;
+// The secret makes your shuffle differ from everyone else's. Whoever has it can turn codes into keys and keys into codes;
 // that is all they can do, but then nothing above is hidden any more. Make it once, 32 random bytes (openssl rand -hex
 // 32): a word that can be guessed can be confirmed by a single code whose key is known. Keep it where the database's
 // password is kept, and give it to all instances of the service. All kinds can share it. Test and production should
@@ -72,14 +72,14 @@
 // change at once: in bookmarks, in other services, in logs. Worse, the old ones still decode, without an error, to the
 // keys of other objects. Nor is there anything to gain by rotating it: access does not hang on it. To be safe from
 // accidents, keep the code of one key beside the secret, and compare when the service starts; the example of
-// Hasher.Encode does.
+// [Hasher.Encode] does.
 //
 // # Moving from stored hashids
 //
-// A service that stores codes of go-hashids in a column, as iam does, gets rid of the column and of the second write
-// one deployment at a time. In each of them the old and the new version can run side by side.
+// A service that stores codes of go-hashids in a column, as iam (github.com/marmotedu/iam) does, gets rid of the column and
+// of the second write one deployment at a time. In each of them the old and the new version can run side by side.
 //
-//  1. Build a Hashids with the old alphabet, salt and length for each kind; the defaults are iam's. Check it against
+//  1. Build a [Hashids] with the old alphabet, salt and length for each kind; the defaults are iam's. Check it against
 //     the table: Encode of every id must be what the column says. If not, a setting differs.
 //  2. Deploy a version that has ObjectMeta with this codec in its structs: it finds rows by ParseID and their key, and
 //     no longer reads the column. It still writes the column, for the instances of the version before.
@@ -92,7 +92,7 @@
 //     change. With iam's settings 7,962,623, the greatest with a code of six characters, is a good choice as long as
 //     the table is far from it.
 //  5. Build a Hasher whose codes start one character longer than the code of lastLegacyID, with
-//     NewHasher("secret", secret, MinLength(7)), and deploy NewBridge(legacy, 7962623, hasher) as the codec. It refuses
+//     NewHasher("secret", secret, MinLength(7)), and deploy NewBridge(legacy, 7962623, hasher) as the codec. [NewBridge] refuses
 //     lengths at which an old and a new code could meet, and says which MinLength to take.
 //
 // Rows up to lastLegacyID keep their codes, so every reference to them stays good; later ones are hidden. The bridge
@@ -100,10 +100,10 @@
 //
 // # With a database
 //
-// The zero ID is an object that is not stored yet: NULL in the database, left out of JSON, and never the result of
-// ParseID. The codecs do have a code for 0, since they know numbers and not rows; ParseID refuses it.
+// The zero [ID] is an object that is not stored yet: NULL in the database, left out of the JSON of [ObjectMeta], and never
+// the result of ParseID. The codecs do have a code for 0, since they know numbers and not rows; ParseID refuses it.
 //
-// Call ObjectMeta.ClearServerFields on what comes from a client before it is written, and ValidateName on its name.
+// Call [ObjectMeta.ClearServerFields] on what comes from a client before it is written, and [ValidateName] on its name.
 //
 // GORM creates the columns from the tags of ObjectMeta. Since there is no hook, its transaction around each insert can
 // be switched off (SkipDefaultTransaction), which saves two round trips. Two things are as everywhere in GORM: Updates

@@ -13,11 +13,19 @@ import (
 // PolicyKind names the kind of Policy and finds its codec.
 type PolicyKind struct{}
 
-// In a program main sets this from its configuration, before it serves anything.
-var policyIDs = must(objectmeta.NewHasher("policy", []byte("32 random bytes from your configuration")))
-
 func (PolicyKind) InstanceIDs() objectmeta.Codec { return policyIDs }
 
+// In a program main sets this from its configuration, before it serves anything, and ends on an error.
+var policyIDs = must(objectmeta.NewHasher("policy", []byte("32 random bytes from your configuration")))
+
+func must[T any](t T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// Policy is what the service stores.
 type Policy struct {
 	objectmeta.ObjectMeta[PolicyKind] `json:"metadata"`
 	Effect                            string `json:"effect"`
@@ -48,11 +56,15 @@ func Example() {
 	// }
 }
 
+// What stands in a URL, on its way to the database. Whatever a client may send, the answer is an ID or one error.
 func ExampleParseID() {
-	for _, s := range []string{policyIDs.Encode(59), "policy-59", "user-j4lz3g"} {
+	for _, s := range []string{"policy-y4yx04", "policy-59", "user-j4lz3g"} {
 		id, err := objectmeta.ParseID[PolicyKind](s)
 		if errors.Is(err, objectmeta.ErrInvalidID) {
 			fmt.Println("404:", err)
+			continue
+		} else if err != nil {
+			fmt.Println("500:", err) // PolicyKind has no codec
 			continue
 		}
 		// Now look it up, and check that the caller may see it.
@@ -64,6 +76,7 @@ func ExampleParseID() {
 	// 404: objectmeta: "user-j4lz3g" is not an instance ID of kind policy
 }
 
+// Neighbours look unrelated, and the code is as short as a code can be.
 func ExampleNewHasher() {
 	hasher, err := objectmeta.NewHasher("secret", []byte("x20k5x")) // yours should be random
 	if err != nil {
@@ -158,6 +171,7 @@ func ExampleObjectMeta_ClearServerFields() {
 	// Output: true true mine
 }
 
+// Values come out with the type that they are wanted in, or not at all.
 func ExampleGet() {
 	var extend objectmeta.Extend
 	if err := extend.Scan(`{"quota": 9007199254740993, "regions": ["eu", "us"]}`); err != nil {
@@ -176,6 +190,7 @@ func ExampleGet() {
 	// false
 }
 
+// A change to some keys leaves the others.
 func ExampleExtend_Merge() {
 	stored := objectmeta.Extend{"team": "infra", "tier": "free"}
 	change := objectmeta.Extend{"tier": "paid"}
@@ -186,11 +201,27 @@ func ExampleExtend_Merge() {
 // The pitfall: an integer in a map is an integer in JSON. Keep the type of the ID.
 func ExampleID_incorrect() {
 	id := objectmeta.ID[PolicyKind](59)
-	wrong, _ := json.Marshal(map[string]any{"policy": uint64(id)})
-	right, _ := json.Marshal(map[string]any{"policy": id})
-	fmt.Println(string(wrong))
-	fmt.Println(string(right))
+	for _, fields := range []map[string]any{
+		{"policy": uint64(id)}, // wrong
+		{"policy": id},
+	} {
+		text, err := json.Marshal(fields)
+		fmt.Println(string(text), err)
+	}
 	// Output:
-	// {"policy":59}
-	// {"policy":"policy-y4yx04"}
+	// {"policy":59} <nil>
+	// {"policy":"policy-y4yx04"} <nil>
+}
+
+// A list endpoint: whatever a client asks for, a page has at most 100 objects.
+func ExampleListOptions_Page() {
+	limit := int64(1_000_000)
+	options := objectmeta.ListOptions{Limit: &limit} // from the query of a URL
+	offset, most, err := options.Page(20, 100)
+	if err != nil {
+		fmt.Println("400:", err)
+		return
+	}
+	fmt.Printf("SELECT … LIMIT %d OFFSET %d\n", most, offset)
+	// Output: SELECT … LIMIT 100 OFFSET 0
 }

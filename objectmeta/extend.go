@@ -14,8 +14,8 @@ import (
 // JSON an object.
 //
 // Reading, from the database or from JSON, replaces what was there; SQL NULL, an empty column and JSON null give nil.
-// Numbers come as json.Number, at any depth, so that integers beyond 2^53 keep all their digits: take values out with
-// Get, which converts. Writing to the database, nil is {} like an Extend without keys: GORM does not hand NULL to a
+// Numbers come as [json.Number], at any depth, so that integers beyond 2^53 keep all their digits: take values out with
+// [Get], which converts. Writing to the database, nil is {} like an Extend without keys: GORM does not hand NULL to a
 // Scanner, so that loading into a variable that holds an Extend already would leave that one there.
 //
 // It is a map: not safe for concurrent use with a writer, and copied by reference.
@@ -23,7 +23,7 @@ type Extend map[string]any
 
 // Get returns the value of key as a T: as it is if it is a T already, else converted as encoding/json would convert
 // it. It returns false if there is no such key, if its value is null, or if it is no T: Get[int] of 1.5 or of "1" is
-// false, and so is Get[int8] of 300. A struct, slice or map can be had as well.
+// false, and so is Get[int8] of 300. A struct, slice or map can be had as well. e may be nil.
 func Get[T any](e Extend, key string) (T, bool) {
 	var zero T
 	value, ok := e[key]
@@ -58,7 +58,7 @@ func (e Extend) Merge(over Extend) Extend {
 	return merged
 }
 
-// Value implements driver.Valuer: JSON text. A value that JSON has no form for, such as NaN or a channel, is an error,
+// Value implements [driver.Valuer]: JSON text. A value that JSON has no form for, such as NaN or a channel, is an error,
 // so that what cannot be read back is not written.
 func (e Extend) Value() (driver.Value, error) {
 	if e == nil {
@@ -72,7 +72,7 @@ func (e Extend) Value() (driver.Value, error) {
 	return string(data), nil
 }
 
-// Scan implements sql.Scanner. After an error e is what it was.
+// Scan implements [database/sql.Scanner] for text or bytes that hold a JSON object, and NULL. After an error e is what it was.
 func (e *Extend) Scan(src any) error {
 	var data []byte
 	switch src := src.(type) {
@@ -91,7 +91,7 @@ func (e *Extend) Scan(src any) error {
 	return e.UnmarshalJSON(data)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. After an error e is what it was.
+// UnmarshalJSON implements [json.Unmarshaler] for an object or null. After an error e is what it was.
 func (e *Extend) UnmarshalJSON(data []byte) error {
 	text := trimJSON(data)
 	if string(text) == "null" {

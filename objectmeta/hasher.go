@@ -12,14 +12,14 @@ import (
 	"sync"
 )
 
-// Hasher is the Codec to use: it encrypts the database key with a secret, into a code that is as short
+// Hasher is the [Codec] to use: it encrypts the database key with a secret, into a code that is as short
 // as a code for that key can be. It is the format-preserving encryption FF1 of NIST SP 800-38G with
 // radix 36 (digits 0-9a-z), the first 16 bytes of SHA-256(secret) as AES key, and the kind as tweak.
 //
 // The first 36^6 = 2,176,782,336 ids have codes of six characters, the next 36^7 seven, and so on up to 13
-// characters for math.MaxUint64 (MinLength moves the start). Every id has one code, every code is that of one id.
+// characters for [math.MaxUint64] ([MinLength] moves the start). Every id has one code, every code is that of one id.
 //
-// A Hasher is immutable and safe for concurrent use. Build it once, not per call.
+// A Hasher is immutable and safe for concurrent use. Build it once with [NewHasher], not per call.
 type Hasher struct {
 	prefix    string // kind and "-"
 	minLength int
@@ -45,12 +45,12 @@ const (
 	fullLength = 13
 )
 
-// NewHasher returns the Hasher of a kind under a secret. The secret may be of any length above zero and is not kept;
+// NewHasher returns the [Hasher] of a kind under a secret. The secret may be of any length above zero and is not kept;
 // 32 random bytes are plenty, and one secret serves all kinds. Secret, kind and options are part of every instance ID
 // ever given: see the package documentation for why they are never to be changed.
 //
 // The kind is 1 to 63 of a-z, 0-9 and "-", starts with a letter and does not end with "-". The only option is
-// MinLength, from 4 to 24. Anything else is an error, which names all that is wrong.
+// [MinLength], from 4 to 24; the default is 6. Anything else is an error, which names all that is wrong.
 func NewHasher(kind string, secret []byte, opts ...Option) (*Hasher, error) {
 	c := newConfig(opts)
 	var errs []error
@@ -117,7 +117,7 @@ func (h *Hasher) AppendEncode(dst []byte, id uint64) []byte {
 	return appendDigits(dst, b, f.v)
 }
 
-// Decode returns the id of an instance ID that Encode gave. Any other string is an *IDError.
+// Decode returns the id of an instance ID that Encode gave. Any other string is an *[IDError].
 func (h *Hasher) Decode(s string) (uint64, error) {
 	code, ok := strings.CutPrefix(s, h.prefix)
 	if !ok || len(code) < h.minLength || len(code) >= h.minLength+len(h.tiers) {

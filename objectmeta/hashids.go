@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Hashids is the Codec of services that already hand out codes of the hashids algorithm (https://hashids.org), as
+// Hashids is the [Codec] of services that already hand out codes of the hashids algorithm (https://hashids.org), as
 // go-hashids makes them, each of a single number. Its defaults are iam's: the alphabet
 // abcdefghijklmnopqrstuvwxyz1234567890, at least 6 characters, written back to front.
 //
-// For a new service use a Hasher. Hashids does not encrypt: who sees a few codes can work out the salt, hence all ids
-// and their number; the same id has the same code in every kind; and with iam's settings six characters end at id
+// For a new service use a [Hasher]. Hashids does not encrypt: anyone who sees a few codes can work out the salt, hence all
+// ids and their number; the same id has the same code in every kind; and with iam's settings six characters end at id
 // 7,962,623.
 //
 // Unlike go-hashids it covers all of uint64, and its codes are of one number, in one kind. Decode refuses, as go-hashids
 // does since version 2, codes that are not what Encode gives, and never panics.
 //
-// A Hashids is immutable and safe for concurrent use. Build it once, not per call.
+// A Hashids is immutable and safe for concurrent use. Build it once with [NewHashids], not per call.
 type Hashids struct {
 	prefix    string // kind and "-"
 	minLength int
@@ -43,8 +43,8 @@ const (
 	longestNumber = 1 + 64
 )
 
-// NewHashids returns the Hashids of a kind. The salt may be empty, as in the original. The options are MinLength from
-// 0 to 64, Alphabet and Reversed; the kind is as for NewHasher. Anything else is an error, which names all that is
+// NewHashids returns the [Hashids] of a kind. The salt may be empty, as in the original. The options are [MinLength] from
+// 0 to 64, [Alphabet] and [Reversed]; the kind is as for [NewHasher]. Anything else is an error, which names all that is
 // wrong.
 func NewHashids(kind, salt string, opts ...Option) (*Hashids, error) {
 	c := newConfig(opts)
@@ -208,7 +208,7 @@ func (h *Hashids) code(room *hashidsRoom, id uint64) []byte {
 	return code
 }
 
-// Decode returns the id of an instance ID that Encode gave. Any other string is an *IDError.
+// Decode returns the id of an instance ID that Encode gave. Any other string is an *[IDError].
 func (h *Hashids) Decode(s string) (uint64, error) {
 	code, ok := strings.CutPrefix(s, h.prefix)
 	id, parsed := uint64(0), false

@@ -16,24 +16,25 @@ import (
 //
 //	func (SecretKind) InstanceIDs() objectmeta.Codec { return secretIDs }
 //
-// InstanceIDs is called each time an ID is written or read. It returns a Codec that was built before: building one
-// takes a thousand times as long as using it. It may be called from many goroutines at once.
+// InstanceIDs is called each time an ID is written or read, from many goroutines at once, on the zero value of the type. It
+// returns a [Codec] that was built before: building a [Hasher] takes ten times as long as using it, a [Hashids] hundreds of times.
 type Kind interface{ InstanceIDs() Codec }
 
 // ID is the key of an object of kind K: an integer in the program and in the database, an instance ID such as
 // secret-yj8m30 wherever it is text. encoding/json (values and map keys), encoding/xml, flag.TextVar, slog and fmt's
-// %v and %s all write it as text. As a type of its own for each kind, a user's ID does not pass for a secret's.
+// %v and %s all write it as text; %d and a conversion to an integer do not. As a type of its own for each kind, a user's
+// ID does not pass for a secret's.
 //
 // The zero ID means that the object is not stored yet, since databases count from 1. Its text is empty, in the
-// database it is NULL, and ParseID never returns it without an error, so that no client can ask a query builder that
+// database it is NULL, and [ParseID] never returns it without an error, so that no client can ask a query builder that
 // leaves out zero values for "any row". Decoded from JSON or a form a missing or empty ID is the zero ID, though:
 // there, ask IsZero before it goes into a query.
 //
-// Without a Codec, that is if InstanceIDs returned nil, String panics, and the other methods that need one return an
-// error.
+// Without a [Codec], that is if InstanceIDs returned nil, String panics, and ParseID and the other methods that need one
+// return an error, which is not an *[IDError]: the program is wrong then, not the text.
 type ID[K Kind] uint64
 
-// ParseID returns the ID whose String is s, or an *IDError, which Is ErrInvalidID, also for the empty string and for
+// ParseID returns the ID whose String is s, or an *[IDError], which Is [ErrInvalidID], also for the empty string and for
 // the code of id 0, which a Codec decodes but no object has. That it parses does not mean that there is such an
 // object, or that the caller may see it.
 func ParseID[K Kind](s string) (ID[K], error) {
@@ -67,10 +68,10 @@ func (id ID[K]) String() string {
 	return string(codec.AppendEncode(nil, uint64(id)))
 }
 
-// IsZero reports whether the object is not stored yet. The json option omitzero goes by it.
+// IsZero reports whether the ID is zero: the object is not stored yet. The json option omitzero goes by it.
 func (id ID[K]) IsZero() bool { return id == 0 }
 
-// AppendText implements encoding.TextAppender. It appends what String returns.
+// AppendText implements [encoding.TextAppender]. It appends what String returns.
 func (id ID[K]) AppendText(dst []byte) ([]byte, error) {
 	if id == 0 {
 		return dst, nil
@@ -82,7 +83,7 @@ func (id ID[K]) AppendText(dst []byte) ([]byte, error) {
 	return codec.AppendEncode(dst, uint64(id)), nil
 }
 
-// MarshalText implements encoding.TextMarshaler. It returns what String returns.
+// MarshalText implements [encoding.TextMarshaler]. It returns what String returns.
 func (id ID[K]) MarshalText() ([]byte, error) {
 	if id == 0 {
 		return []byte{}, nil // not nil, which some callers take for null
@@ -90,7 +91,7 @@ func (id ID[K]) MarshalText() ([]byte, error) {
 	return id.AppendText(nil)
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It accepts what ParseID accepts and, as the inverse of
+// UnmarshalText implements [encoding.TextUnmarshaler]. It accepts what [ParseID] accepts and, as the inverse of
 // MarshalText, the empty text as the zero ID. After an error the ID is what it was.
 func (id *ID[K]) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
@@ -109,8 +110,8 @@ func (id *ID[K]) UnmarshalText(text []byte) error {
 // would otherwise take the integer.
 func (id *ID[K]) UnmarshalParam(param string) error { return id.UnmarshalText([]byte(param)) }
 
-// Value implements driver.Valuer: the integer, or NULL for the zero ID. Since database/sql knows signed integers only,
-// an ID above math.MaxInt64 is an error; no database numbers its rows that high.
+// Value implements [driver.Valuer]: the integer, or NULL for the zero ID. Since database/sql knows signed integers only,
+// an ID above [math.MaxInt64] is an error; no database numbers its rows that high.
 func (id ID[K]) Value() (driver.Value, error) {
 	switch {
 	case id == 0:
@@ -122,8 +123,8 @@ func (id ID[K]) Value() (driver.Value, error) {
 	}
 }
 
-// Scan implements sql.Scanner for columns of any integer type; NULL is the zero ID. After an error the ID is what it
-// was.
+// Scan implements [database/sql.Scanner] for columns of any integer type; NULL is the zero ID. A negative number is an
+// error. After an error the ID is what it was.
 func (id *ID[K]) Scan(src any) error {
 	switch src := src.(type) {
 	case nil:

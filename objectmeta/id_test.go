@@ -42,13 +42,6 @@ func (noKind) InstanceIDs() objectmeta.Codec     { return nil }
 func (nilHasher) InstanceIDs() objectmeta.Codec  { return (*objectmeta.Hasher)(nil) }
 func (nilHashids) InstanceIDs() objectmeta.Codec { return (*objectmeta.Hashids)(nil) }
 
-func must[T any](t T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
-
 // plainCodec is one that a user may write.
 type plainCodec struct{}
 

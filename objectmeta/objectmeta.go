@@ -20,12 +20,13 @@ import (
 type ObjectMeta[K Kind] struct {
 	// ID is the primary key. The database assigns it.
 	ID ID[K] `json:"instanceID,omitzero" gorm:"column:id;primaryKey;autoIncrement"`
-	// Name is the client's name for the object; see ValidateName.
+	// Name is the client's name for the object; see ValidateName. The column has room for 64 characters.
 	Name string `json:"name,omitempty" gorm:"column:name;type:varchar(64);not null"`
-	// Extend has the fields that have no column of their own.
+	// Extend has the fields that have no column of their own. Its column is extendShadow, JSON text.
 	Extend Extend `json:"extend,omitempty" gorm:"column:extendShadow;type:text"`
-	// CreatedAt and UpdatedAt are set by the server.
+	// CreatedAt is when the object was stored. The server sets it.
 	CreatedAt time.Time `json:"createdAt,omitzero" gorm:"column:createdAt"`
+	// UpdatedAt is when it was last changed. The server sets it.
 	UpdatedAt time.Time `json:"updatedAt,omitzero" gorm:"column:updatedAt"`
 }
 
@@ -38,7 +39,7 @@ func (m *ObjectMeta[K]) ClearServerFields() {
 	m.UpdatedAt = time.Time{}
 }
 
-// ErrInvalidName is what every error of ValidateName Is.
+// ErrInvalidName is what every error of [ValidateName] Is.
 var ErrInvalidName = errors.New("objectmeta: invalid name")
 
 // maxNameLength is the width of the column.
@@ -46,7 +47,7 @@ const maxNameLength = 64
 
 // ValidateName returns nil if name is 1 to 64 of the characters A-Z, a-z, 0-9, "-", "_" and ".", the first and the
 // last of them a letter or digit. Such a name fits its column, needs no escaping in a URL, a file name or a label of
-// Kubernetes (up to 63 characters), and is never "." or "..".
+// Kubernetes (up to 63 characters), and is never "." or "..". For any other it returns an error that Is [ErrInvalidName].
 //
 // Upper and lower case are told apart here but not by every database: under MySQL's usual collations a unique index
 // takes Admin and admin for the same.

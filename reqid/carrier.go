@@ -16,7 +16,7 @@ const (
 
 // Inject calls set for each thing a receiver needs to go on with the request of ctx:
 // x-request-id and, where they are known, x-root-request-id, traceparent and
-// tracestate. It calls nothing if ctx has no request ID.
+// tracestate. It calls nothing if ctx has no request ID. Each key is set once.
 //
 //	md := metadata.MD{}
 //	reqid.Inject(ctx, func(key, value string) { md.Set(key, value) })
@@ -41,7 +41,8 @@ func Inject(ctx context.Context, set func(key, value string)) {
 }
 
 // Extract is the counterpart of [Inject]: it returns a context with the request ID that
-// a message came with. get returns all values of a key, which is given in lower case.
+// a message came with. get returns all values of a key, which is given in lower case, and
+// none for a key that the message has not.
 //
 //	md, _ := metadata.FromIncomingContext(ctx)
 //	ctx, err := reqid.Extract(ctx, md.Get)
@@ -49,8 +50,8 @@ func Inject(ctx context.Context, set func(key, value string)) {
 // The context is always usable and always has an ID. If there was none it is a fresh
 // one. If there were several, or it was not [Valid], it is a fresh one too, and the
 // error, which Is [ErrInvalidID], says so; it is there to be logged or counted, not to
-// refuse the message. Its text holds at most the beginning of what was sent, quoted, in
-// ASCII. A trace context that is not valid is dropped without an error, as W3C Trace
+// refuse the message. Its text holds at most the first 40 bytes of what was sent, quoted,
+// in ASCII. A trace context that is not valid is dropped without an error, as W3C Trace
 // Context asks. Nothing is taken over from a request ID that ctx already has.
 func Extract(ctx context.Context, get func(key string) []string) (context.Context, error) {
 	c := &scopeContext{Context: ctx}

@@ -91,11 +91,11 @@ func NewContext(ctx context.Context, id string) (context.Context, error) {
 // Detach returns a context for work that a request starts and does not wait for. It has
 // the request's ID, parent and root, user, trace context and logger, and nothing else:
 // no cancellation, no deadline, and none of the other values. That is the difference
-// from context.WithoutCancel, which would keep all of them alive and reachable: a
+// from [context.WithoutCancel], which would keep all of them alive and reachable: a
 // transaction that is already closed, the http.Server, a span that has ended.
 //
 // The user is that of this moment; [SetUser] in the one context is not seen in the
-// other. Without a request ID in ctx it returns context.Background.
+// other. Without a request ID in ctx it returns [context.Background].
 func Detach(ctx context.Context) context.Context {
 	s := scopeOf(ctx)
 	if s == nil {

@@ -46,12 +46,13 @@
 // passed on unchanged by [Transport] and [Inject], as [W3C Trace Context] asks of a
 // service that records no spans of its own. What an outbound request already carries is
 // left alone, so that a tracing library may be used beside this package; see
-// [Transport] for which goes around which.
+// [Transport] for which goes around which. A traceparent of more than 512 bytes is
+// dropped, and so is a tracestate of more than 4,096.
 //
 // # Concurrency
 //
 // Everything here is safe for concurrent use. The package starts no goroutine and logs
-// nothing by itself.
+// nothing by itself, so there is nothing to stop.
 //
 // [W3C Trace Context]: https://www.w3.org/TR/trace-context-2/
 package reqid

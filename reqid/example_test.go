@@ -39,6 +39,7 @@ func get(h http.Handler, path, id string) *http.Response {
 	return w.Result()
 }
 
+// A server whose log lines, and whose answers, carry the ID of the request.
 func Example() {
 	log := newLogger()
 	mux := http.NewServeMux()
@@ -144,7 +145,7 @@ func ExampleTrust() {
 	// Output: false
 }
 
-// Logs of three services, one calling the next, put together again.
+// The log line of a service that was called by another one: with the IDs of both, and of the first of all.
 func ExampleChain() {
 	n := 0
 	numbered := reqid.Generator(func() string { n++; return fmt.Sprint("id-", n) })
@@ -158,12 +159,16 @@ func ExampleChain() {
 	// level=INFO msg=served requestID=id-1 parentRequestID=id-of-the-caller rootRequestID=id-of-the-caller
 }
 
+// The ID goes along to another service, if that is one of ours.
 func ExampleTransport() {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "upstream got ", r.Header.Get("X-Request-ID"))
 	}))
 	defer upstream.Close()
-	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts("127.0.0.1"))}
+	client := &http.Client{
+		Transport: reqid.Transport(nil, reqid.Hosts("127.0.0.1")),
+		Timeout:   10 * time.Second,
+	}
 	defer client.CloseIdleConnections()
 
 	handler := reqid.Middleware()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -181,9 +186,9 @@ func ExampleTransport() {
 		_, _ = io.Copy(w, res.Body)
 	}))
 
-	body, _ := io.ReadAll(get(handler, "/", "abc-123").Body)
-	fmt.Println(string(body))
-	// Output: upstream got abc-123
+	body, err := io.ReadAll(get(handler, "/", "abc-123").Body)
+	fmt.Println(string(body), err)
+	// Output: upstream got abc-123 <nil>
 }
 
 // A reverse proxy adds the headers of the upstream's response to those that are
@@ -193,7 +198,8 @@ func ExampleMiddleware_reverseProxy() {
 	defer upstream.Close()
 	target, err := url.Parse(upstream.URL)
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -228,6 +234,7 @@ func ExampleDetach() {
 	// Output: level=INFO msg="mail sent" requestID=abc-123
 }
 
+// For code that logs without a context.
 func ExampleL() {
 	handler := reqid.Middleware(reqid.Logger(newLogger()))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reqid.L(r.Context()).Info("no context needed")
@@ -237,15 +244,32 @@ func ExampleL() {
 	// Output: level=INFO msg="no context needed" requestID=abc-123
 }
 
+// A job has no inbound request to take an ID from.
 func ExampleNewContext() {
 	log := newLogger()
 	id := "nightly-2026-01-31" // or reqid.New()
 	ctx, err := reqid.NewContext(context.Background(), id)
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
 	log.InfoContext(ctx, "job started")
 	// Output: level=INFO msg="job started" requestID=nightly-2026-01-31
+}
+
+// The user is known only after the authentication; from then on the request's log lines name it.
+func ExampleSetUser() {
+	log := newLogger()
+	ctx, err := reqid.NewContext(context.Background(), "abc-123")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if !reqid.SetUser(ctx, "alice") {
+		fmt.Println("ctx belongs to no request")
+	}
+	log.InfoContext(ctx, "secret read")
+	// Output: level=INFO msg="secret read" requestID=abc-123 username=alice
 }
 
 // The groups of a logger never swallow the ID.
@@ -253,7 +277,8 @@ func ExampleLogHandler() {
 	log := newLogger()
 	ctx, err := reqid.NewContext(context.Background(), "abc-123")
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
 	log.WithGroup("db").With("table", "users").InfoContext(ctx, "query", "rows", 3)
 	// Output: level=INFO msg=query requestID=abc-123 db.table=users db.rows=3
@@ -263,7 +288,8 @@ func ExampleLogHandler() {
 func ExampleInject() {
 	sender, err := reqid.NewContext(context.Background(), "abc-123")
 	if err != nil {
-		panic(err)
+		fmt.Println(err)
+		return
 	}
 	message := map[string]string{}
 	reqid.Inject(sender, func(key, value string) { message[key] = value })
@@ -278,6 +304,7 @@ func ExampleInject() {
 	// Output: abc-123 <nil>
 }
 
+// What a tracing header says, and why it may not be used.
 func ExampleParseTraceParent() {
 	trace, err := reqid.ParseTraceParent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	fmt.Println(trace.TraceID(), trace.Sampled(), err)

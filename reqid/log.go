@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// Keys of the attributes that [LogHandler] adds.
+// Keys of the attributes that [LogHandler] adds; [Rename] changes them.
 const (
 	RequestIDKey = "requestID"
-	UsernameKey  = "username"
+	UsernameKey  = "username"        // only after [SetUser]
 	ParentKey    = "parentRequestID" // only under [Chain], not on the first hop
 	RootKey      = "rootRequestID"   // only under [Chain], or if [Extract] found one
 )
 
-// A LogOption changes how [LogHandler] works.
+// A LogOption changes how [LogHandler] works. A nil LogOption is skipped.
 type LogOption interface{ applyLog(*logKeys) }
 
 type logOptionFunc func(*logKeys)
@@ -23,7 +23,8 @@ type logOptionFunc func(*logKeys)
 func (f logOptionFunc) applyLog(k *logKeys) { f(k) }
 
 // Rename gives an attribute another key: Rename(RequestIDKey, "request_id"). An empty
-// key leaves it out. It panics if key is not one of the four constants.
+// key leaves it out. It panics if key is not one of the four constants: [RequestIDKey],
+// [UsernameKey], [ParentKey] and [RootKey].
 func Rename(key, as string) LogOption {
 	i := slices.Index(defaultKeys[:], key)
 	if i < 0 {

@@ -7,12 +7,12 @@ import (
 
 // L returns a logger for the request of ctx, for code that logs without passing a
 // context: reqid.L(ctx).Info("done") has requestID and username. It is the one given to
-// [Middleware] by [Logger], otherwise slog.Default at the time of the call; it need not
+// [Middleware] by [Logger], otherwise [slog.Default] at the time of the call; it need not
 // have a [LogHandler], and if it has, nothing is added twice. The user is looked up at
 // each record, so a logger kept from before [SetUser] logs it too.
 //
 // A record that is given a context with another request ID gets that one. If ctx has no
-// request ID, L returns slog.Default.
+// request ID, L returns [slog.Default].
 func L(ctx context.Context) *slog.Logger {
 	s := scopeOf(ctx)
 	if s == nil {

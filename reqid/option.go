@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// An Option changes how [Middleware] works.
+// An Option changes how [Middleware] works. A nil Option is skipped.
 type Option interface{ apply(*config) }
 
-// A TransportOption changes how [Transport] works.
+// A TransportOption changes how [Transport] works. A nil TransportOption is skipped.
 type TransportOption interface{ applyTransport(*transport) }
 
 // A SharedOption is an option of both [Middleware] and [Transport].
@@ -37,8 +37,8 @@ type headerOption string
 func (o headerOption) apply(c *config)             { c.header = string(o) }
 func (o headerOption) applyTransport(t *transport) { t.header = string(o) }
 
-// Header sets the name of the header, in any case; the default is X-Request-ID. It
-// panics if name is not a field name (a token of RFC 9110), or is one that has a
+// Header sets the name of the header that the ID comes and goes in, in upper or lower case;
+// the default is X-Request-ID. Give it to both [Middleware] and [Transport]. It panics if name is not a field name (a token of RFC 9110), or is one that has a
 // meaning of its own to HTTP or to this package.
 func Header(name string) SharedOption {
 	canonical := http.CanonicalHeaderKey(name)
@@ -80,7 +80,8 @@ func MaxLen(n int) Option {
 }
 
 // Trust says whose headers count: from a request for which it returns false neither ID
-// nor trace context are taken. It is for servers at the edge that must not let
+// nor trace context are taken. (Its traceparent header stays where it is, and a reverse
+// proxy passes it on unless it is deleted there.) It is for servers at the edge that must not let
 // strangers choose IDs. The default trusts everyone. It panics if peer is nil.
 func Trust(peer func(*http.Request) bool) Option {
 	if peer == nil {
@@ -100,7 +101,7 @@ func Generator(generate func() string) Option {
 }
 
 // Logger sets the logger that [L] returns within the request; the default is
-// slog.Default at the time of the call. It panics if logger is nil.
+// [slog.Default] at the time of the call. It panics if logger is nil.
 func Logger(logger *slog.Logger) Option {
 	if logger == nil {
 		panic("reqid: Logger(nil): must be a logger")
@@ -114,5 +115,5 @@ func Logger(logger *slog.Logger) Option {
 func Chain() Option { return optionFunc(func(c *config) { c.chain = true }) }
 
 // AdoptTrace takes the trace-id of a valid traceparent for the inbound ID if there is
-// no X-Request-ID.
+// no X-Request-ID, or an empty one.
 func AdoptTrace() Option { return optionFunc(func(c *config) { c.adoptTrace = true }) }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Trace returns the trace context that the request of ctx came with, and whether there
-// was one.
+// Trace returns the trace context that the request of ctx came with from a trusted peer, and
+// whether there was one.
 func Trace(ctx context.Context) (TraceParent, bool) {
 	s := scopeOf(ctx)
 	if s == nil || s.traceparent == "" {

@@ -79,16 +79,19 @@ func parseTraceParent(s string) (t TraceParent, problem string) {
 	return TraceParent{traceID: traceID, parentID: parentID, flags: hexDigit(flags[1]) & known}, ""
 }
 
-// TraceID returns the 32 digits that all parts of the trace share.
+// TraceID returns the 32 hexadecimal digits that all parts of the trace share, or "" for the
+// zero value.
 func (t TraceParent) TraceID() string { return t.traceID }
 
-// ParentID returns the 16 digits that name the caller's span.
+// ParentID returns the 16 hexadecimal digits that name the caller's span, or "" for the zero
+// value.
 func (t TraceParent) ParentID() string { return t.parentID }
 
 // Sampled reports whether the caller may have recorded the trace.
 func (t TraceParent) Sampled() bool { return t.flags&flagSampled != 0 }
 
-// Random reports whether at least the last 7 bytes of the trace-id are random.
+// Random reports whether the caller says that at least the last 7 bytes of the trace-id are
+// random.
 func (t TraceParent) Random() bool { return t.flags&flagRandom != 0 }
 
 // String returns t as a traceparent of version 00 with the flags that version knows,

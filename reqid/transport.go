@@ -8,7 +8,7 @@ import (
 // Transport returns a RoundTripper that sends the request ID of a request's context in
 // X-Request-ID, and under [Chain] the root in X-Root-Request-ID, and the trace context
 // that came with the inbound request. base does the work; nil means
-// http.DefaultTransport.
+// [http.DefaultTransport].
 //
 //	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts("api.internal", "*.svc.cluster.local"))}
 //	req, err := http.NewRequestWithContext(ctx, …)
@@ -31,7 +31,7 @@ import (
 // which hosts get it. Outside, its traceparent does not survive a redirect to a host
 // that is not ours.
 //
-// The caller's request is never changed.
+// The caller's request is never changed. CloseIdleConnections of an [http.Client] reaches base.
 func Transport(base http.RoundTripper, opts ...TransportOption) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport

@@ -49,7 +49,7 @@ func TestAdversaryComponentErrorBesideCancelled(t *testing.T) {
 	}
 }
 
-// "ErrAlreadyStarted at once after an earlier Start or Run."
+// "ErrAlreadyStarted at once if an earlier Start or Run has started the service."
 func TestAdversaryRunAfterStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gs := shutdown.New(shutdown.Delay(time.Second))

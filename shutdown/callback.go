@@ -10,31 +10,32 @@ import (
 
 // A Callback is something to do when the service stops.
 type Callback struct {
-	// Name is what errors and the report call it. It must not be empty; it need not be unique.
+	// Name is what errors and the report call it. It must not be empty, but need not be unique.
 	Name string
 
 	// Phase says when: callbacks of a lower phase have returned, or were given up, before those of a higher one are
-	// called. 0 means PhaseStore, where nothing is in flight any more that could need what is closed.
+	// called. 0 means PhaseStore, where nothing is in flight any more that could need what is closed. It must not be negative.
 	Phase Phase
 
-	// Timeout is the most it may take. 0 means as long as Grace lasts.
+	// Timeout is the most it may take. 0 means what is left of Grace or, if that is over, the phase's share of Tail; it never gets more
+	// than that.
 	Timeout time.Duration
 
-	// Func does it. Its context ends at the callback's deadline, with the cause ErrTimeout, and not before: what the context
-	// given to Start or Run held is there, but their end is not passed on. Reason returns why the service stops.
+	// Func does it; it must not be nil. Its context ends at the callback's deadline, with the cause ErrTimeout, and not before: the
+	// values of the context given to Start or Run are in it, but its end is not passed on. Reason returns why the service stops.
 	//
-	// Func runs at the same time as the other callbacks of its phase. After its deadline nobody waits for it any
-	// more.
+	// Func is called once, in a goroutine of its own, at the same time as the other callbacks of its phase. After its deadline nobody
+	// waits for it any more.
 	Func func(context.Context) error
 }
 
 // A Phase is a step of the stop. Any positive number is a phase of its own; the named ones leave room between them.
 type Phase int
 
-// The phases of a stop. HTTP and gRPC servers drain in PhaseIngress, components (Go) are waited for in PhaseWork.
+// The phases of a stop. HTTP and gRPC servers drain in PhaseIngress, components ([GracefulShutdown.Go]) are waited for in PhaseWork.
 const (
 	PhaseIngress Phase = 100 // stop taking requests in, answer those that are there
-	PhaseWork    Phase = 200 // finish background work; when it begins, Context ends
+	PhaseWork    Phase = 200 // finish background work; when it begins, the context of GracefulShutdown.Context ends
 	PhaseStore   Phase = 300 // close databases, caches, queues
 	PhaseFlush   Phase = 400 // write out logs, traces, metrics about all of the above
 )
@@ -65,7 +66,8 @@ func (p Phase) String() string {
 	return fmt.Sprintf("phase %d", int(p))
 }
 
-// Closer returns a callback that closes c in PhaseStore: databases, message brokers, files.
+// Closer returns a callback that closes c in [PhaseStore]: databases, message brokers, files. If c is nil,
+// [GracefulShutdown.AddCallback] returns an error.
 func Closer(name string, c io.Closer) Callback {
 	callback := Callback{Name: name, Phase: PhaseStore}
 	if c != nil {

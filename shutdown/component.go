@@ -26,7 +26,7 @@ type component struct {
 // nil; nil before the trigger means that this part is finished and the service goes on. So a server's Serve returning is never mistaken
 // for the server having drained: that is the business of [GracefulShutdown.AddHTTPServer].
 //
-// It returns ErrShuttingDown after the trigger, and an error without a name or a function.
+// It returns [ErrShuttingDown] after the trigger, and an error if name is empty or run is nil.
 func (gs *GracefulShutdown) Go(name string, run func(context.Context) error) error {
 	if name == "" {
 		return errors.New("shutdown: component without a name")

@@ -10,8 +10,8 @@ import (
 // is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] does this for its servers; for others it belongs
 // outermost, and cannot hold back the responses of an HTTP/2 connection.
 //
-// What next gets as its [net/http.ResponseWriter] is an [net/http.Flusher], an [io.ReaderFrom], and a [net/http.Hijacker] or
-// [net/http.Pusher] if the server's was, and works with [net/http.ResponseController].
+// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and a [net/http.Hijacker] or
+// [net/http.Pusher] if the server's was, and works with [net/http.ResponseController]. DrainHandler panics if next is nil.
 func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("shutdown: DrainHandler: next must not be nil")

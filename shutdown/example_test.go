@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -14,35 +15,34 @@ import (
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 )
 
+// database stands for what a service has to close.
 type database struct{}
 
 func (database) Close() error { return nil }
 
 // A whole service: what asks, what answers, and main's own defers, which still run.
 func Example() {
-	main := func() error {
-		db := database{}
-		srv := &http.Server{Addr: "127.0.0.1:8080"}
+	db := database{}
+	srv := &http.Server{Addr: "127.0.0.1:8080", Handler: http.NotFoundHandler(), ReadHeaderTimeout: 5 * time.Second}
 
-		gs := shutdown.New(
-			shutdown.Grace(25*time.Second),
-			shutdown.Delay(5*time.Second),
-			shutdown.Logger(slog.Default()),
-		)
-		err := errors.Join(
-			gs.AddManager(posixsignal.New()),
-			gs.AddHTTPServer("api", srv),
-			gs.AddCallback(shutdown.Closer("db", db)),
-			gs.Go("http", func(context.Context) error { return srv.ListenAndServe() }),
-		)
-		if err != nil {
-			return err
-		}
-		err = gs.Run(context.Background())
+	gs := shutdown.New(
+		shutdown.Grace(25*time.Second),
+		shutdown.Delay(5*time.Second),
+		shutdown.Logger(slog.Default()),
+	)
+	err := errors.Join(
+		gs.AddManager(posixsignal.New()),
+		gs.AddHTTPServer("api", srv),
+		gs.AddCallback(shutdown.Closer("db", db)),
+		gs.Go("http", func(context.Context) error { return srv.ListenAndServe() }),
+	)
+	if err == nil {
+		err = gs.Run(context.Background()) // returns when a signal has asked for the stop and all of it is done
 		fmt.Fprint(os.Stderr, gs.Report())
-		return err
 	}
-	_ = main
+	if err != nil {
+		log.Fatal(err)
+	}
 }
 
 // Callbacks run by phase; an error does not keep later ones from running.
@@ -59,7 +59,8 @@ func ExampleGracefulShutdown_AddCallback() {
 		say("drain the queue", shutdown.PhaseWork, errors.New("3 messages left")),
 		say("close the database", shutdown.PhaseStore, nil),
 	); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	gs.Shutdown(errors.New("tired"))
@@ -74,23 +75,85 @@ func ExampleGracefulShutdown_AddCallback() {
 // A component that fails stops the service, and its error comes out of Run.
 func ExampleGracefulShutdown_Go() {
 	gs := shutdown.New()
-	_ = gs.Go("consumer", func(context.Context) error { return errors.New("broker is gone") })
-	_ = gs.Go("ticker", func(ctx context.Context) error {
-		<-ctx.Done() // ends when PhaseWork begins
-		fmt.Println("ticker stops because of", context.Cause(ctx))
-		return nil
-	})
+	err := errors.Join(
+		gs.Go("consumer", func(context.Context) error { return errors.New("broker is gone") }),
+		gs.Go("ticker", func(ctx context.Context) error {
+			<-ctx.Done() // ends when PhaseWork begins
+			fmt.Println("ticker stops because of", context.Cause(ctx))
+			return nil
+		}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	fmt.Println(gs.Run(context.Background()))
 	// Output:
 	// ticker stops because of component consumer: broker is gone
 	// component consumer: broker is gone
 }
 
+// A callback that hangs is given up at its deadline, and the stop goes on.
+func ExampleCallbackError() {
+	gs := shutdown.New()
+	hang := make(chan struct{})
+	defer close(hang)
+	if err := gs.AddCallback(
+		shutdown.Callback{Name: "flush", Phase: shutdown.PhaseFlush, Func: func(context.Context) error {
+			fmt.Println("flushed")
+			return nil
+		}},
+		shutdown.Callback{Name: "queue", Timeout: 50 * time.Millisecond, Func: func(context.Context) error {
+			<-hang
+			return nil
+		}},
+	); err != nil {
+		fmt.Println(err)
+		return
+	}
+	gs.Shutdown(nil)
+	err := gs.Wait()
+	if failed, ok := errors.AsType[*shutdown.CallbackError](err); ok {
+		fmt.Println(failed.Name, "timed out:", errors.Is(err, shutdown.ErrTimeout))
+	}
+	// Output:
+	// flushed
+	// queue timed out: true
+}
+
+// The next process of the service has the same socket. What connects from the stop on waits for it in the socket's queue.
+func ExampleGracefulShutdown_HoldListener() {
+	l, err := net.Listen("tcp", "127.0.0.1:8080") // or systemd.Listeners
+	if err != nil {
+		log.Fatal(err)
+	}
+	gs := shutdown.New()
+	held, err := gs.HoldListener(l)
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: 5 * time.Second}
+	err = errors.Join(
+		gs.AddManager(posixsignal.New()),
+		gs.AddHTTPServer("api", srv),
+		gs.Go("http", func(context.Context) error { return srv.Serve(held) }),
+	)
+	if err == nil {
+		err = gs.Run(context.Background())
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
 // Hijacked connections are waited for by nobody but a Tracker.
 func ExampleTracker() {
 	gs := shutdown.New()
 	var sockets shutdown.Tracker
-	_ = gs.AddCallback(shutdown.Callback{Name: "websockets", Phase: shutdown.PhaseWork, Func: sockets.Wait})
+	if err := gs.AddCallback(shutdown.Callback{Name: "websockets", Phase: shutdown.PhaseWork, Func: sockets.Wait}); err != nil {
+		fmt.Println(err)
+		return
+	}
 
 	done, ok := sockets.Add()
 	if !ok {
@@ -109,12 +172,79 @@ func ExampleTracker() {
 	// <nil>
 }
 
+// catalog is a manager that has the service listed where others look for it, from its start to the beginning of its stop. It never asks for
+// the stop itself.
+type catalog struct{}
+
+func (catalog) Name() string { return "catalog" }
+
+func (catalog) Start(context.Context, func(reason error)) error {
+	fmt.Println("listed")
+	return nil
+}
+
+func (catalog) ShutdownStart(_ context.Context, reason error) error {
+	fmt.Println("no longer listed:", reason)
+	return nil
+}
+
+// A manager may ask for the stop, be told of it, or both.
+func ExampleManager() {
+	gs := shutdown.New()
+	if err := gs.AddManager(catalog{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := gs.AddCallback(shutdown.Closer("db", database{})); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := gs.Start(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	gs.Shutdown(errors.New("an update"))
+	fmt.Println("error:", gs.Wait())
+	// Output:
+	// listed
+	// no longer listed: an update
+	// error: <nil>
+}
+
 // A cloud that takes machines away says so some time before; the notice has to be fetched.
 func ExamplePoll() {
 	notice := func(context.Context) (bool, error) {
 		_, err := os.Stat("/run/maintenance")
-		return err == nil, nil
+		if errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
 	}
 	gs := shutdown.New()
-	_ = gs.AddManager(shutdown.Poll("maintenance", 5*time.Second, notice))
+	if err := gs.AddManager(shutdown.Poll("maintenance", 5*time.Second, notice)); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// What took how long, and what went wrong.
+func ExampleReport_String() {
+	fmt.Print(shutdown.Report{ // of GracefulShutdown.Report
+		Reason:  errors.New("posixsignal: received terminated"),
+		Manager: "posixsignal",
+		Start:   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
+		Total:   1212 * time.Millisecond,
+		Delay:   500 * time.Millisecond,
+		Linger:  110 * time.Millisecond,
+		Callbacks: []shutdown.CallbackReport{
+			{Name: "api", Phase: shutdown.PhaseIngress, State: shutdown.StateOK, Start: 610 * time.Millisecond, Duration: 600 * time.Millisecond},
+			{Name: "mysql", Phase: shutdown.PhaseStore, State: shutdown.StateError, Start: 1210 * time.Millisecond, Duration: 2 * time.Millisecond,
+				Err: errors.New("mysql (store): connection lost")},
+		},
+	})
+	// Output:
+	// shutdown: posixsignal: received terminated (posixsignal), 1.21s
+	//   delay           |#################                       | 500ms
+	//   linger          |                 ###                    | 110ms
+	//   ingress  api    |                    ####################| 600ms   ok
+	//   store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
 }

@@ -12,8 +12,8 @@ type GRPCServer interface {
 	Stop()         // ends all calls
 }
 
-// AddGRPCServer drains srv in PhaseIngress: GracefulStop, and at the deadline Stop, which GracefulStop alone does
-// not have: a stream that never ends would hold it for ever.
+// AddGRPCServer drains srv in [PhaseIngress]: GracefulStop, and at the end of Grace Stop, with an error that says that calls were cut.
+// GracefulStop alone has no deadline: a stream that never ends would hold it for ever.
 //
 // A connection whose client has not said anything yet holds GracefulStop and Stop for as long as grpc.ConnectionTimeout, by default 120s:
 // give the server one that is well below Grace.
@@ -21,7 +21,7 @@ type GRPCServer interface {
 // A stop may come before srv.Serve is called. Serve then returns grpc.ErrServerStopped, which this package does not know, so the
 // function given to [GracefulShutdown.Go] has to make nil of it.
 //
-// It returns ErrShuttingDown after the trigger, and an error if srv is nil or name is empty.
+// It may be called before or after Start. It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or name is empty.
 func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer) error {
 	if name == "" {
 		return errors.New("shutdown: gRPC server without a name")

@@ -13,6 +13,7 @@ import (
 // queue for the next process that accepts. What was accepted before gets Linger to be answered.
 //
 //	l, err := gs.HoldListener(l)
+//	if err != nil { … }
 //	gs.AddHTTPServer("api", srv)
 //	gs.Go("http", func(context.Context) error { return srv.Serve(l) })
 //
@@ -20,7 +21,7 @@ import (
 // whose request it has not read yet (conn.serve in net/http), and while connections come in there is no moment without one. Leave
 // Delay at 0 where only the process changes and not the address: nobody has to notice anything.
 //
-// l is a [net.TCPListener] or [net.UnixListener], or has a SetDeadline that ends an Accept in progress as theirs does, and which from now on is this
+// l is a *[net.TCPListener] or *[net.UnixListener], or has a SetDeadline that ends an Accept in progress as theirs does, and which from now on is this
 // package's to call. TLS comes on top: hold first, then [crypto/tls.NewListener] or ServeTLS. Once held, Accept waits until the
 // listener that HoldListener has returned is closed, which the servers of AddHTTPServer and AddGRPCServer do in PhaseIngress; for any other
 // server that is the caller's business. It returns [net.ErrClosed] then.
@@ -36,8 +37,8 @@ import (
 //     SyscallConn in place of that, as examples/upgrade does.
 //   - A Unix socket made by [net.Listen] removes its file when it is closed, unless SetUnlinkOnClose(false) is called.
 //
-// It returns ErrShuttingDown after the trigger, an error if l is nil or has no SetDeadline, and that of SetDeadline if this does not work (l is
-// closed, or the system has none).
+// It returns [ErrShuttingDown] after the trigger, an error if l is nil or has no SetDeadline, and that of SetDeadline if this does not work (l is
+// closed, or the system has none). l is then still the caller's to close.
 func (gs *GracefulShutdown) HoldListener(l net.Listener) (net.Listener, error) {
 	if l == nil {
 		return nil, errors.New("shutdown: HoldListener: the listener is nil")

@@ -10,7 +10,7 @@ import (
 )
 
 // AddHTTPServer drains srv when the service stops: from the trigger on, each of its responses says "Connection: close" (HTTP/2:
-// GOAWAY); after Delay, its idle connections get Linger; in PhaseIngress its listeners are closed and the requests in flight are
+// GOAWAY); after Delay, its connections get Linger; in [PhaseIngress] its listeners are closed and the requests in flight are
 // waited for. What is left at the end of Grace is closed by force, and the error says how many connections that cut.
 //
 // On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So the responses of a connection are held back
@@ -19,7 +19,7 @@ import (
 // It has to be called before srv serves, and after srv.Handler, srv.ConnState and srv.ConnContext are set: it wraps these (a nil Handler
 // is [net/http.DefaultServeMux]), and they keep working. Hijacked connections are not waited for; see [Tracker].
 //
-// It returns ErrShuttingDown after the trigger, and an error if srv is nil or was added before, or name is empty. srv is untouched then.
+// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before, or name is empty. srv is untouched then.
 func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server) error {
 	if name == "" {
 		return errors.New("shutdown: HTTP server without a name")

@@ -7,17 +7,19 @@ import (
 )
 
 // A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease. It may also implement
-// [ShutdownStarter], [ShutdownFinisher] and [Releaser].
+// [ShutdownStarter], [ShutdownFinisher] and [Releaser], which are called if its Start has succeeded. The hooks of several managers run at
+// the same time; an error or a panic of one is like that of a [Callback].
 type Manager interface {
-	// Name is what errors and the report call it.
+	// Name is what errors and the report call it. It may be called at any time.
 	Name() string
 
 	// Start begins to watch and returns without waiting for anything; what it has set up (a registered signal, a
-	// subscription) is in place by then. request may be called at any time, from any goroutine, any number of times, also
-	// before Start returns and after ctx has ended; only the first request of all managers counts.
+	// subscription) is in place by then. After an error it leaves nothing behind. request may be called at any time, from any
+	// goroutine, any number of times, also before Start returns and after ctx has ended; only the first request of all managers
+	// counts. A nil reason stands for "requested".
 	//
-	// ctx ends when the stop is complete, or when another manager failed to start; everything that Start began
-	// has to end then.
+	// ctx has the values of the context given to GracefulShutdown.Start, but an end of its own: when the stop is complete, or another
+	// manager has failed to start. Everything that Start began has to end then.
 	Start(ctx context.Context, request func(reason error)) error
 }
 
@@ -35,7 +37,8 @@ type ShutdownFinisher interface {
 }
 
 // A Releaser is a [Manager] that holds something which is to be free again when Wait returns or Start has failed, such as the signals of
-// the process. Release is called in that moment, with the context of the manager's Start ended, and must not take long.
+// the process. Release is called in that moment, with the context of the manager's Start ended. It must not take long: all together
+// are waited for 100ms at most.
 type Releaser interface {
 	Release()
 }
@@ -50,7 +53,9 @@ func (gs *GracefulShutdown) release(end func(), managers []Manager, latest time.
 			if r, ok := m.(Releaser); ok {
 				protect(func() error { r.Release(); return nil }, func(err error) {
 					if err != nil {
-						gs.observeError("shutdown manager failed", fmt.Errorf("%s: release: %w", m.Name(), err))
+						err = fmt.Errorf("%s: release: %w", m.Name(), err)
+						gs.observeError("shutdown manager failed", err)
+						gs.observer.keep(err)
 					}
 				})
 			}

@@ -264,9 +264,12 @@ func TestRelease(t *testing.T) {
 			require.NoError(t, gs.Start(t.Context()))
 			begin := time.Now()
 			gs.Shutdown(nil)
-			require.NoError(t, gs.Wait())
+			err := gs.Wait()
 			assert.Equal(t, 100*time.Millisecond, time.Since(begin))
 			assert.Equal(t, []string{"panics: release: panic: boom"}, told)
+			require.ErrorContains(t, err, "panics: release: panic: boom")
+			_, ok := errors.AsType[*shutdown.PanicError](err)
+			assert.True(t, ok)
 		})
 	})
 }

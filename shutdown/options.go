@@ -37,8 +37,8 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// Grace is how long a stop may take in all, from the request on. The default is 25 seconds: Kubernetes waits 30 before
-// it kills. It panics if d is not positive.
+// Grace is how long a stop may take in all, from the trigger on; see [Tail] for what comes after. The default is 25 seconds: Kubernetes
+// waits 30 before it kills. It panics if d is not positive.
 func Grace(d time.Duration) Option {
 	if d <= 0 {
 		panic(fmt.Sprintf("shutdown: Grace(%v): must be positive", d))
@@ -46,10 +46,10 @@ func Grace(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.grace = d })
 }
 
-// Delay is how long the service goes on accepting and serving after the request, while load balancers notice that it is not
+// Delay is how long the service goes on accepting and serving after the trigger, while load balancers notice that it is not
 // ready any more. It is part of Grace and always waited for in full. The default is 0; behind a balancer use more than the time it
 // takes to notice: the readiness probe's period times its failure threshold where it probes, about 5 seconds on Kubernetes,
-// whose endpoints lag behind the pod. It panics if d is negative, and New does if it leaves nothing of Grace.
+// whose endpoints lag behind the pod. It panics if d is negative, and [New] does if it leaves nothing of Grace.
 func Delay(d time.Duration) Option {
 	mustNotBeNegative("Delay", d)
 	return optionFunc(func(c *config) { c.delay = d })
@@ -65,15 +65,16 @@ func Linger(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.linger = d })
 }
 
-// Tail is kept for the phases that have not begun when Grace has run out; they share it equally. The default is 2 seconds.
+// Tail comes after [Grace], for the phases that have not begun when that has run out; they share it equally. The default is 2 seconds.
 // It panics if d is negative; with 0 such phases are skipped.
 func Tail(d time.Duration) Option {
 	mustNotBeNegative("Tail", d)
 	return optionFunc(func(c *config) { c.tail = d })
 }
 
-// Logger is told about the request, each error and the end of the stop. The default is no logging.
-// It is called from one goroutine at a time; if it blocks, the stop goes on without it. It panics if l is nil.
+// Logger is told about the trigger (Info), each error (Error) and the end of the stop, with its [Report] (Info, or Error if it failed).
+// The default is no logging. It is called from one goroutine at a time; if it blocks, the stop goes on without it, as with [ErrorHandler].
+// It panics if l is nil.
 func Logger(l *slog.Logger) Option {
 	if l == nil {
 		panic("shutdown: Logger(nil): a logger is needed")
@@ -81,8 +82,8 @@ func Logger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) { c.logger = l })
 }
 
-// ErrorHandler is called for each error as it occurs: of callbacks, hooks, components and polls. All but those of polls are also in
-// the error that Wait returns. fn is called from one goroutine at a time; if it blocks, the stop goes on without it, and what could
+// ErrorHandler has fn called for each error as it occurs: of callbacks, hooks, components and polls. All but those of polls are also in
+// the error that Wait returns. The default is none. fn is called from one goroutine at a time; if it blocks, the stop goes on without it, and what could
 // not be told by the end of Grace and Tail, or occurs after Wait has returned, is not told.
 // It panics if fn is nil.
 func ErrorHandler(fn func(error)) Option {

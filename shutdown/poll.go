@@ -11,10 +11,11 @@ import (
 // appears, a lease. The next wait begins when check has returned, so calls never overlap.
 //
 // If check returns true with an error, that is the reason. An error with false, or a panic, is no reason to stop: the first
-// of a row of them goes to the Logger and the ErrorHandler, and the polling goes on. check's context ends when the stop is complete;
+// of a row of them goes to the [Logger] and the [ErrorHandler], and the polling goes on. check's context ends when the stop is complete;
 // check should give each call a deadline of its own.
 //
-// It runs one goroutine, from Start to the request or the end of the stop. It panics if every is not positive or check is nil.
+// It runs one goroutine, from Start to the request or the end of the stop, and one for each call of check. Both wait for a check that does not
+// return. Poll panics if every is not positive or check is nil.
 func Poll(name string, every time.Duration, check func(context.Context) (bool, error)) Manager {
 	if every <= 0 {
 		panic(fmt.Sprintf("shutdown: Poll(%q): the interval is %v, must be positive", name, every))

@@ -97,12 +97,12 @@ func (gs *GracefulShutdown) observeError(message string, err error) {
 // An observer calls the Logger and the ErrorHandler in the order of what happened, from one goroutine at a time, without
 // anybody waiting for them. The goroutine ends when there is nothing more to say.
 type observer struct {
-	mu       sync.Mutex
-	queue    []func()
-	idle     chan struct{} // closed when the queue is empty; nil before the first notify
-	busy     bool
-	closed   bool
-	panicked []error
+	mu     sync.Mutex
+	queue  []func()
+	idle   chan struct{} // closed when the queue is empty; nil before the first notify
+	busy   bool
+	closed bool
+	kept   []error // what is in no report
 }
 
 func (o *observer) notify(f func()) {
@@ -133,9 +133,7 @@ func (o *observer) drain() {
 
 		protect(func() error { f(); return nil }, func(err error) {
 			if err != nil {
-				o.mu.Lock()
-				o.panicked = append(o.panicked, fmt.Errorf("shutdown: Logger or ErrorHandler: %w", err))
-				o.mu.Unlock()
+				o.keep(fmt.Errorf("shutdown: Logger or ErrorHandler: %w", err))
 			}
 			if err == errGoexit { //nolint:errorlint // our own, never wrapped
 				go o.drain() // this goroutine is on its way out
@@ -158,8 +156,15 @@ func (o *observer) close(latest time.Time) {
 	o.mu.Unlock()
 }
 
-func (o *observer) panics() []error {
+// keep adds an error that Wait returns although it is in no report.
+func (o *observer) keep(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.panicked
+	o.kept = append(o.kept, err)
+}
+
+func (o *observer) keptErrors() []error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.kept
 }

@@ -11,16 +11,16 @@ import (
 	"unicode/utf8"
 )
 
-// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log records.
+// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log records. It belongs to the caller.
 type Report struct {
-	Reason  error  // what the first request gave
-	Manager string // the manager that made it; empty for the end of Start's context, a component, and Shutdown
-	Start   time.Time
-	Total   time.Duration // until now, while the stop is in progress
+	Reason  error         // what the first request gave
+	Manager string        // the manager that made it; empty for the end of Start's context, a component, and Shutdown
+	Start   time.Time     // when it came
+	Total   time.Duration // from then to the end of the stop or, while that is in progress, until now
 
-	Delay     time.Duration // how long the service went on as before
-	Linger    time.Duration // how long idle connections were waited for
-	Callbacks []CallbackReport
+	Delay     time.Duration    // how long the service went on as before
+	Linger    time.Duration    // how long connections were waited for
+	Callbacks []CallbackReport // in the order in which they were begun
 
 	// Stacks holds the stacks of all goroutines in the moment of the first timeout, or nil if there was none. The culprit's is
 	// among them.
@@ -31,9 +31,9 @@ type Report struct {
 
 // A CallbackReport tells how one callback went, or the draining of a server, the wait for a component, a manager's hook.
 type CallbackReport struct {
-	Name     string
-	Phase    Phase
-	State    State
+	Name     string        // of the callback, the server, the component or the manager
+	Phase    Phase         // a manager's hooks have phases of their own, see [Phase.String]
+	State    State         // how it ended
 	Start    time.Duration // after the Report's Start
 	Duration time.Duration // 0 while it is running
 	Err      error         // nil, a *CallbackError or a *ComponentError
@@ -52,7 +52,7 @@ const (
 	StateSkipped State = "skipped" // it was not called: neither Grace nor Tail had any time left
 )
 
-// Failed reports whether a callback ended in any way but well.
+// Failed reports whether a callback has ended in any way but [StateOK].
 func (r Report) Failed() bool { return len(r.errors()) > 0 }
 
 func (r Report) errors() []error {
@@ -75,11 +75,11 @@ func (r Report) clone() Report {
 
 // String draws the stop as a timeline, one bar for each callback, all on one scale:
 //
-//	shutdown: signals: received terminated (posixsignal), 1.21s
-//	  delay                     |########            | 500ms
-//	  linger                    |        ##          | 110ms
-//	  ingress  api              |          ##########| 600ms  ok
-//	  store    mysql            |                   #| 2ms    error: mysql (store): connection lost
+//	shutdown: posixsignal: received terminated (posixsignal), 1.21s
+//	  delay           |#################                       | 500ms
+//	  linger          |                 ###                    | 110ms
+//	  ingress  api    |                    ####################| 600ms   ok
+//	  store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
 //
 // Of errors it shows the first line; what a terminal would not print is escaped.
 func (r Report) String() string {
@@ -186,7 +186,7 @@ func printable(s string) string {
 	return b.String()
 }
 
-// LogValue returns reason, manager, the durations, and a line for each callback.
+// LogValue implements [slog.LogValuer]: a group of reason, manager, total, delay, linger, and callbacks with a line for each.
 func (r Report) LogValue() slog.Value {
 	callbacks := make([]string, len(r.Callbacks)) // a list: as a group, callbacks of one name would hide each other in JSON
 	for i, c := range r.Callbacks {

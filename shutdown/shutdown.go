@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A GracefulShutdown stops one service, once. Make it with [New]. All methods are safe for concurrent use.
+// A GracefulShutdown stops one service, once. Make it with [New]; the zero value is not usable. All methods are safe for concurrent use.
 type GracefulShutdown struct {
 	config
 	observer observer
@@ -42,7 +42,8 @@ const (
 	started
 )
 
-// New returns a GracefulShutdown that does nothing yet. Its defaults are Grace 25s, Delay 0, Linger 500ms, Tail 2s, no logger.
+// New returns a GracefulShutdown that does nothing yet. Its defaults are [Grace] 25s, [Delay] 0, [Linger] 500ms, [Tail] 2s, no [Logger] and no
+// [ErrorHandler]. It panics if Delay is not less than Grace.
 func New(opts ...Option) *GracefulShutdown {
 	gs := &GracefulShutdown{
 		config:   newConfig(opts),
@@ -55,7 +56,7 @@ func New(opts ...Option) *GracefulShutdown {
 }
 
 // AddManager adds what may ask for the shutdown. The managers are started by Start, in the order in which
-// they were added. It returns ErrAlreadyStarted after Start, ErrShuttingDown after the trigger, and an error for a nil manager; it
+// they were added. It returns [ErrAlreadyStarted] after Start, [ErrShuttingDown] after the trigger, and an error for a nil manager; it
 // adds all of the managers or none.
 func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 	for i, m := range managers {
@@ -72,7 +73,7 @@ func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 	})
 }
 
-// AddCallback adds what is to be done when the service stops, before or after Start. It returns ErrShuttingDown after
+// AddCallback adds what is to be done when the service stops; it may be called before or after Start. It returns [ErrShuttingDown] after
 // the trigger, and an error that names the callback and what is wrong with it; it adds all of the callbacks or none.
 func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 	var errs []error
@@ -113,7 +114,7 @@ func (gs *GracefulShutdown) isDraining() bool {
 // requests the shutdown, with its cause as the reason.
 //
 // If a manager fails to start, those already started are stopped, the error names the manager, and Start may be
-// called again. It returns ErrAlreadyStarted if it has succeeded before, and ErrShuttingDown if the shutdown was
+// called again. It returns [ErrAlreadyStarted] if it has succeeded before or is in progress, and [ErrShuttingDown] if the shutdown was
 // requested before everything was started (an ended ctx included); Wait then tells how that went.
 func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	settled, err := gs.beginStart(ctx)
@@ -187,7 +188,7 @@ func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct
 }
 
 // Shutdown requests the shutdown and returns at once. It reports whether this call is the one that started it, whose
-// reason counts. A nil reason stands for "requested". It works before Start as well.
+// reason counts. A nil reason stands for "requested". It works before Start as well: then all callbacks run, and no component.
 //
 // The stop runs in goroutines of its own, which have ended when Wait returns, except those of user code that was given up.
 func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.trigger(reason, "") }
@@ -215,12 +216,12 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 func (gs *GracefulShutdown) Draining() <-chan struct{} { return gs.draining }
 
 // Context returns a context that ends when PhaseWork begins, which is when the servers have drained, with the reason of the
-// shutdown as its cause. It is the context of the components, and for any other background work.
+// shutdown as its cause. It is the context of the components, and for any other background work. It has no values and no deadline.
 func (gs *GracefulShutdown) Context() context.Context { return gs.ctx }
 
-// Wait waits until the service has stopped. It returns the errors of callbacks, hooks and components, joined in the order of
-// the report, and nil after a clean stop: the reason of a shutdown is no error, unless it is a failed component.
-// Without Start or Shutdown it waits for ever.
+// Wait waits until the service has stopped, however many call it. It returns the errors of callbacks, hooks and components, joined in the
+// order of the report, then panics of Release, [Logger] and [ErrorHandler]; and nil after a clean stop: the reason of a shutdown is no error,
+// unless it is a failed component. Without a request it waits for ever.
 func (gs *GracefulShutdown) Wait() error {
 	<-gs.stopped
 	return gs.err
@@ -228,8 +229,8 @@ func (gs *GracefulShutdown) Wait() error {
 
 // Run is Start, then Wait: when it returns, every callback has run. That holds when a manager fails to start, too; the service then
 // stops without Delay and Linger, since it never began to serve, and Run returns that error with those of the callbacks.
-// It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and ErrAlreadyStarted at once
-// after an earlier Start or Run.
+// It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and [ErrAlreadyStarted] at once
+// if an earlier Start or Run has started the service. A stop is final: after one before any start, Run returns what Wait does.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
 	switch {

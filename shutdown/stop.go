@@ -296,6 +296,6 @@ func (gs *GracefulShutdown) finish(latest time.Time) {
 	// Logger and ErrorHandler are user code too: they may block for ever.
 	gs.observer.close(latest)
 
-	gs.err = errors.Join(append(report.errors(), gs.observer.panics()...)...)
+	gs.err = errors.Join(append(report.errors(), gs.observer.keptErrors()...)...)
 	close(gs.stopped)
 }

@@ -39,7 +39,7 @@ func (t *Tracker) done() {
 	}
 }
 
-// Wait makes Add return false from now on, and returns when all work that was counted is done. If ctx ends before, its error says how
+// Wait makes Add return false from now on, and returns nil when all work that was counted is done. If ctx ends before, its error says how
 // many pieces are left and wraps the cause of ctx. It may be called several times.
 func (t *Tracker) Wait(ctx context.Context) error {
 	t.mu.Lock()

@@ -16,9 +16,10 @@ import (
 //
 // errors.Is(err, context.Canceled) holds, so code that only asks whether it was cancelled keeps working.
 type Error struct {
-	Signal os.Signal
+	Signal os.Signal // the first one, which asked
 }
 
+// Error returns "signals: received " and the name of the signal, such as "interrupt".
 func (e *Error) Error() string {
 	if e.Signal == nil {
 		return "signals: received a signal"

@@ -2,6 +2,7 @@ package signals_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -9,21 +10,50 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// The first Ctrl-C ends the context, and the program finishes what it has begun. A second one does not wait for that.
-func ExampleSetupSignalContext() {
-	main := func() {
-		ctx := signals.SetupSignalContext()
-		for {
-			select {
-			case <-ctx.Done():
-				fmt.Println("stopping:", context.Cause(ctx))
-				return
-			case <-time.After(time.Minute):
-				fmt.Println("tick")
-			}
+// work stands for what the program does: it ends when ctx does.
+func work(ctx context.Context) {
+	for i := 1; ctx.Err() == nil; i++ {
+		fmt.Println("piece", i)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
 		}
 	}
-	_ = main
+}
+
+// A program that works until the first Ctrl-C or SIGTERM, finishes what it has begun, and tells by its exit status which
+// signal it was. A second one does not wait for that.
+func Example() {
+	ctx := signals.SetupSignalContext()
+	work(ctx)
+
+	fmt.Println("stopped:", context.Cause(ctx))
+	if err, ok := errors.AsType[*signals.Error](context.Cause(ctx)); ok {
+		os.Exit(err.ExitCode())
+	}
+}
+
+// For code that wants a channel, as Kubernetes' does.
+func ExampleSetupSignalHandler() {
+	stop := signals.SetupSignalHandler()
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			fmt.Println("tick")
+		case <-stop:
+			return
+		}
+	}
+}
+
+// Something in the program asks it to stop, in the way that an operator would.
+func ExampleRequestShutdown() {
+	ctx := signals.SetupSignalContext()
+	time.AfterFunc(time.Hour, func() { signals.RequestShutdown() }) // a licence that ends, say
+	work(ctx)
+	fmt.Println("stopped:", context.Cause(ctx))
 }
 
 // NotifyContext with a Source: in tests the signals come from the test.
@@ -35,24 +65,38 @@ func ExampleNotifyContext() {
 	source <- os.Interrupt
 	<-ctx.Done()
 
-	sig, _ := signals.FromContext(ctx)
 	fmt.Println(context.Cause(ctx))
-	fmt.Println(sig == os.Interrupt)
+	if sig, ok := signals.FromContext(ctx); ok {
+		fmt.Println(sig == os.Interrupt)
+	}
 	// Output:
 	// signals: received interrupt
 	// true
 }
 
-// Wrappers such as npm deliver one Ctrl-C twice. Within half a second it counts once; OnForce logs before it exits.
+// Wrappers such as npm deliver one Ctrl-C twice. Within half a second that counts as one.
 func ExampleForceWindow() {
-	ctx, cancel := signals.NotifyContext(context.Background(),
-		signals.ForceWindow(500*time.Millisecond),
+	ctx, cancel := signals.NotifyContext(context.Background(), signals.ForceWindow(500*time.Millisecond))
+	defer cancel()
+	work(ctx)
+}
+
+// OnForce says what a second signal does in place of the exit. Whoever replaces it has to end the program.
+func ExampleOnForce() {
+	source := make(chan os.Signal) // of the operating system, but for this example
+	forced := make(chan struct{})
+	ctx, cancel := signals.NotifyContext(context.Background(), signals.Source(source),
 		signals.OnForce(func(sig os.Signal) {
 			fmt.Println("giving up on a clean stop:", sig)
-			os.Exit(1)
+			close(forced) // os.Exit(1), after what must not be lost is written
 		}))
 	defer cancel()
-	_ = ctx
+
+	source <- os.Interrupt
+	<-ctx.Done()
+	source <- os.Interrupt
+	<-forced
+	// Output: giving up on a clean stop: interrupt
 }
 
 // The exit status tells the caller which signal ended the program, as it would if the signal had killed it.
@@ -63,8 +107,7 @@ func ExampleError_ExitCode() {
 	source <- os.Interrupt
 	<-ctx.Done()
 
-	if sig, ok := signals.FromContext(ctx); ok {
-		err := &signals.Error{Signal: sig}
+	if err, ok := errors.AsType[*signals.Error](context.Cause(ctx)); ok {
 		fmt.Println(err.ExitCode())
 	}
 	// Output: 130

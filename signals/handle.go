@@ -22,7 +22,7 @@ import (
 // in progress, so fn may call it. It is safe for concurrent use and does nothing the second time.
 //
 // A signal that the process inherited as ignored stays ignored. Handle panics if fn is nil, if there is no signal,
-// or one that no process can catch.
+// or one that is nil or that no process can catch.
 func Handle(ctx context.Context, fn func(context.Context, os.Signal), sigs ...os.Signal) (stop func()) {
 	if fn == nil {
 		panic("signals: Handle: fn must not be nil")

@@ -12,7 +12,7 @@ import (
 // NotifyContext returns a copy of parent that is cancelled at the first signal, with an [*Error] as
 // its cause; a second signal forces: one line on standard error and exit status 1, or what [OnForce] says.
 // The signals are [os.Interrupt] and SIGTERM, or those of [Signals]; they are registered when NotifyContext returns.
-// It can be called any number of times; each context counts the signals for itself.
+// It can be called any number of times, from any goroutine; each context counts the signals for itself.
 //
 // The returned function cancels the context and releases the signals: if nobody else takes them, their default
 // disposition is back when it returns. Call it when the context's work is done. It is safe for

@@ -44,8 +44,8 @@ func exit(sig os.Signal) {
 	os.Exit(1)
 }
 
-// Signals replaces the default, [os.Interrupt] and SIGTERM. A signal that the process ignores stays ignored.
-// It panics if there is none, or one that no process can catch.
+// Signals replaces the default, [os.Interrupt] and SIGTERM. A signal that the process inherited as ignored stays ignored.
+// It panics if there is none, or one that is nil or that no process can catch (SIGKILL, SIGSTOP).
 func Signals(sigs ...os.Signal) Option {
 	checkSignals("Signals", sigs)
 	sigs = slices.Clone(sigs)
@@ -66,7 +66,7 @@ func checkSignals(name string, sigs []os.Signal) {
 	}
 }
 
-// OnForce replaces what the second signal does, which is one line on standard error and exit status 1. If fn
+// OnForce replaces what the second signal does, which is one line on standard error and exit status 1. fn gets that signal. If it
 // returns, the process goes on, and each further signal calls fn again, one call at a time.
 // It panics if fn is nil.
 func OnForce(fn func(os.Signal)) Option {
@@ -89,7 +89,7 @@ func ForceWindow(d time.Duration) Option {
 
 // Source takes the signals from c and none from the operating system: for tests, which can send on it what they
 // like, inside a [testing/synctest] bubble too, where a channel registered with os/signal panics. Everything
-// that c delivers counts, whatever [Signals] says. It panics if c is nil.
+// that c delivers counts, whatever [Signals] says. The end of c, if it is closed, is no signal. It panics if c is nil.
 func Source(c <-chan os.Signal) Option {
 	if c == nil {
 		panic("signals: Source(nil): a channel is needed")

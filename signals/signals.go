@@ -22,7 +22,9 @@
 //	Handle               a signal that is not about stopping: SIGHUP reloads, SIGUSR1 dumps
 //
 // Use package shutdown instead of a bare context when stopping has an order: requests first, then
-// background work, then stores.
+// background work, then stores. A command that runs for seconds and has nothing to finish needs neither.
+//
+// The package's part ends there: it does not wait for what the program still does. main returns when that is done.
 //
 // # What the operating system and Go decide
 //
@@ -50,7 +52,7 @@ var setup struct {
 // SetupSignalHandler returns a channel that is closed at the first [os.Interrupt] or SIGTERM. A second
 // signal writes one line to standard error and ends the process with status 1.
 //
-// The signals are registered when it returns. It can be called once per process, SetupSignalContext included;
+// The signals are registered when it returns. It can be called once per process, [SetupSignalContext] included;
 // a second call panics and names the file and line of the first. It starts one goroutine, which lives as
 // long as the process.
 func SetupSignalHandler() <-chan struct{} {
@@ -82,7 +84,7 @@ func setupOnce(name string) context.Context {
 // outside then counts as the second one and forces.
 //
 // It reports whether it was the first to ask. It never forces, however often it is called, and before
-// SetupSignalHandler or SetupSignalContext it does nothing and returns false. The context's cause then is an
+// SetupSignalHandler or SetupSignalContext was called it does nothing and returns false. The context's cause then is an
 // error that Is [context.Canceled] and holds no signal. It is safe for concurrent use.
 func RequestShutdown() bool {
 	setup.mu.Lock()

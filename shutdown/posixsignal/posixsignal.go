@@ -1,7 +1,9 @@
 // Package posixsignal lets signals ask a [shutdown.GracefulShutdown] to stop: the first asks, the second
 // forces.
 //
-//	gs.AddManager(posixsignal.New())
+//	err := gs.AddManager(posixsignal.New())
+//
+// It is package signals for programs that stop by package shutdown; use one of the two, not both.
 //
 // The signals are [os.Interrupt] and SIGTERM unless [Signals] says otherwise; "POSIX" is where they come from, and it works on
 // Windows too, where Go maps the closing of a console to SIGTERM. One that the process inherited as ignored (nohup) stays
@@ -21,9 +23,10 @@ import (
 )
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the reason. The signals are registered
-// when GracefulShutdown.Start returns, and released when it has failed or the stop is complete: from then on they do what they do by default.
+// when [shutdown.GracefulShutdown.Start] returns, and released when it has failed or the stop is complete: from then on they do what they do by
+// default. A manager is for one GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
 //
-// A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says.
+// A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says in place of that.
 // If something else has asked for the shutdown, the first signal does not force yet: a platform sends its SIGTERM
 // without knowing that the service is stopping already.
 func New(opts ...Option) shutdown.Manager {
@@ -115,9 +118,10 @@ func exit(sig os.Signal) {
 // An Error is the reason of a shutdown that a signal asked for. errors.Is(err, context.Canceled) holds, so it reads
 // like any other cancellation where it is the cause of a context.
 type Error struct {
-	Signal os.Signal
+	Signal os.Signal // the first one, which asked
 }
 
+// Error returns "posixsignal: received " and the name of the signal, such as "terminated".
 func (e *Error) Error() string {
 	if e.Signal == nil {
 		return "posixsignal: received a signal"

@@ -25,7 +25,7 @@ func TestHungCallback(t *testing.T) {
 	output, status := p.wait()
 	assert.Equal(t, 3, status, "exit status")
 	assert.Contains(t, output, "later ran\n")
-	assert.Regexp(t, `work +culprit +\|#+ *\| \S+ +timeout: culprit \(work\): shutdown: timed out after \d+ms`, output)
+	assert.Regexp(t, `work +culprit +\|#+ *\| \S+ +timeout: culprit \(work\): shutdown: timed out after [\d.]+m?s`, output)
 	assert.Contains(t, output, "the culprit's stack is kept")
 }
 

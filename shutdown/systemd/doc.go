@@ -18,6 +18,8 @@
 //		return systemd.Ready()                       // and not before: what is ordered after this unit starts now
 //	})
 //
+// What is left out here are the errors; the example has them.
+//
 // # The unit
 //
 //	[Service]
@@ -40,7 +42,7 @@
 //
 // # What is said when
 //
-//	WATCHDOG=1            twice in WatchdogSec from Start to the trigger, as long as the check of [Watchdog] passes
+//	WATCHDOG=1            twice in WatchdogSec from Start to the trigger, as long as the check of Watchdog passes
 //	READY=1               Ready
 //	RELOADING=1           Reloading; Ready when it is done
 //	STATUS=               Status; the manager, when that check begins or ceases to fail

@@ -19,46 +19,53 @@ import (
 	"github.com/gracekit/gracekit/shutdown/systemd"
 )
 
-// waitUntilHealthy stands for the service's own check, such as a request to itself.
-func waitUntilHealthy(context.Context) error { return nil }
-
 // A whole service, which runs under systemd with or without a socket unit, and without systemd.
 func Example() {
-	main := func() error {
-		sockets, err := systemd.Listeners()
-		if err != nil {
-			return err
-		}
-		var l net.Listener
-		if len(sockets) > 0 {
-			l = sockets[0].Listener
-		} else if l, err = net.Listen("tcp", "127.0.0.1:8080"); err != nil {
-			return err
-		}
-		srv := &http.Server{Handler: http.DefaultServeMux}
-
-		gs := shutdown.New(shutdown.Grace(25 * time.Second))
-		if l, err = gs.HoldListener(l); err != nil { // what connects while this process stops waits for the next one
-			return err
-		}
-		err = errors.Join(
-			gs.AddManager(posixsignal.New(), systemd.New()),
-			gs.AddHTTPServer("api", srv),
-			gs.Go("http", func(context.Context) error { return srv.Serve(l) }),
-			gs.Go("ready", func(ctx context.Context) error {
-				if err := waitUntilHealthy(ctx); err != nil {
-					return err
-				}
-				return systemd.Ready()
-			}),
-		)
-		if err != nil {
-			return err
-		}
-		return gs.Run(context.Background())
+	l, err := listen()
+	if err != nil {
+		log.Fatal(err)
 	}
-	_ = main
+	srv := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: 5 * time.Second}
+
+	gs := shutdown.New(shutdown.Grace(25 * time.Second))
+	if l, err = gs.HoldListener(l); err != nil { // what connects while this process stops waits for the next one
+		log.Fatal(err)
+	}
+	err = errors.Join(
+		gs.AddManager(posixsignal.New(), systemd.New()),
+		gs.AddHTTPServer("api", srv),
+		gs.Go("http", func(context.Context) error { return srv.Serve(l) }),
+		gs.Go("ready", func(ctx context.Context) error {
+			if err := waitUntilHealthy(ctx); err != nil {
+				return err
+			}
+			return systemd.Ready()
+		}),
+	)
+	if err == nil {
+		err = gs.Run(context.Background())
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
 }
+
+// listen returns the listener that systemd has passed, or one of its own.
+func listen() (net.Listener, error) {
+	sockets, err := systemd.Listeners()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(sockets) == 0:
+		return net.Listen("tcp", "127.0.0.1:8080")
+	case len(sockets) > 1 || sockets[0].Listener == nil:
+		return nil, errors.New("want one stream socket from the socket unit")
+	}
+	return sockets[0].Listener, nil
+}
+
+// waitUntilHealthy stands for the service's own check, such as health.Wait.
+func waitUntilHealthy(context.Context) error { return nil }
 
 // The name says which socket is which; their order is that of the socket unit.
 func ExampleListeners() {
@@ -68,9 +75,12 @@ func ExampleListeners() {
 	}
 	listeners := make(map[string]net.Listener)
 	for _, s := range sockets {
+		if s.Listener == nil {
+			log.Fatalf("%s: not a stream socket", s.Name)
+		}
 		listeners[s.Name] = s.Listener
 	}
-	fmt.Println(len(listeners))
+	fmt.Println(len(listeners)) // none without systemd
 	// Output: 0
 }
 
@@ -86,7 +96,9 @@ func ExampleWatchdog() {
 		}
 	}
 	gs := shutdown.New()
-	_ = gs.AddManager(systemd.New(systemd.Watchdog(check)))
+	if err := gs.AddManager(systemd.New(systemd.Watchdog(check))); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // Type=notify-reload: "systemctl reload" sends SIGHUP and waits until Ready.
@@ -101,9 +113,9 @@ func ExampleReloading() {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	hup <- syscall.SIGHUP
+	hup <- syscall.SIGHUP // as systemd does
 
 	<-hup
-	fmt.Println(reload())
+	fmt.Println(reload()) // without systemd there is nobody to tell
 	// Output: <nil>
 }

@@ -26,7 +26,7 @@ type Socket struct {
 }
 
 // Listeners returns the sockets that systemd has passed to this process (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), in the order in which
-// the socket unit lists them, or none if the process was started in another way: then open one's own. An example shows how.
+// the socket unit lists them, or none if the process was started in another way: then open one's own, as the example of the package does.
 //
 // Call it once, early in main and before other processes are started: it sets close-on-exec on the descriptors, and removes the
 // variables from the environment, whatever it returns, so that neither is inherited. A second call returns none.

@@ -18,14 +18,15 @@ import (
 // service answers, not when it begins to: after its health check has passed, its caches are filled, its listeners open. It is also what
 // ends a reload, see [Reloading].
 //
-// Like Reloading and [Status] it does nothing and returns nil without NOTIFY_SOCKET, is safe for concurrent use, and waits
-// for 5 seconds at most if the socket is full. An error of Ready is worth stopping for: with Type=notify systemd kills
+// Like [Reloading] and [Status] it does nothing and returns nil without NOTIFY_SOCKET, is safe for concurrent use, and waits
+// for 5 seconds at most if the socket is full. All three return an error if NOTIFY_SOCKET names no socket that can be used, or the
+// message could not be sent. One of Ready is worth stopping for: with Type=notify systemd kills
 // a service that does not become ready in TimeoutStartSec. nil says that the message was queued, not that systemd has acted on it.
 func Ready() error { return notify("READY=1\n") }
 
 // Reloading tells systemd that the service begins to read its configuration anew; when that is done, call [Ready]. It is what
-// Type=notify-reload asks for in answer to SIGHUP. With it goes the time by CLOCK_MONOTONIC (MONOTONIC_USEC), by which systemd
-// knows that this is the answer to its own signal and not to an earlier one; off Linux, where there is no systemd, it is left out.
+// Type=notify-reload asks for in answer to SIGHUP. With it goes the time by CLOCK_MONOTONIC (MONOTONIC_USEC, in microseconds), by which
+// systemd knows that this is the answer to its own signal and not to an earlier one; off Linux, where there is no systemd, it is left out.
 func Reloading() error {
 	state := "RELOADING=1\n"
 	if now, ok := monotonicNow(); ok {

@@ -11,15 +11,15 @@ import (
 )
 
 // New returns a manager that tells systemd that the service lives and, at the trigger, that it stops and how long it still needs. It never
-// asks for the shutdown: systemd does that by SIGTERM, see package posixsignal. It does not say that the service is ready, because only the
+// asks for the shutdown: systemd does that by SIGTERM, for which there is package posixsignal. It does not say that the service is ready, because only the
 // service knows; that is [Ready].
 //
-// Without NOTIFY_SOCKET it does nothing. A NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID that makes no sense is an error of
-// GracefulShutdown.Start. Later, a socket that is gone, or that nobody reads, holds nothing up: what systemd has not taken by the end of the
+// Without NOTIFY_SOCKET it does nothing. A NOTIFY_SOCKET (one of the kind vsock, too), WATCHDOG_USEC or WATCHDOG_PID that it cannot use is an
+// error of [shutdown.GracefulShutdown.Start]. Later, a socket that is gone, or that nobody reads, holds nothing up: what systemd has not taken by the end of the
 // stop, STOPPING=1, is an error in the report.
 //
 // It runs one goroutine for the watchdog, from Start to the trigger, if WatchdogSec is set; and one for the time of the stop, from
-// the trigger to the end of the stop.
+// the trigger to the end of the stop. A manager is for one GracefulShutdown.
 func New(opts ...Option) shutdown.Manager {
 	m := &manager{}
 	for _, o := range opts {

@@ -1,4 +1,5 @@
-// Command api compares what the packages export with the list in .ci/api.txt, so that a change of it is seen in review.
+// Command api compares what the packages export with the list in .ci/api.txt, so that a change of it is seen in review, and looks whether
+// all of it is documented.
 //
 //	go run -C .ci/check ./api          # fails, and prints what differs
 //	go run -C .ci/check ./api -accept  # writes the list anew
@@ -59,14 +60,22 @@ func run(accept bool) error {
 		return err
 	}
 	recorded := strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
-	if slices.Equal(now, recorded) {
-		fmt.Printf("%d exported symbols, as recorded\n", len(now))
-		return nil
+	if !slices.Equal(now, recorded) {
+		for _, line := range difference(recorded, now) {
+			fmt.Println(line)
+		}
+		return fmt.Errorf("the exported API is not that of .ci/api.txt; if it should change: go run -C .ci/check ./api -accept")
 	}
-	for _, line := range difference(recorded, now) {
-		fmt.Println(line)
+	problems, err := documentation()
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("the exported API is not that of .ci/api.txt; if it should change: go run -C .ci/check ./api -accept")
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return fmt.Errorf("the documentation falls short:\n%s", strings.Join(problems, "\n"))
+	}
+	fmt.Printf("%d exported symbols, as recorded, and documented\n", len(now))
+	return nil
 }
 
 // difference of two sorted lists.
@@ -110,7 +119,7 @@ func (b build) exports() (lines []string, err error) {
 	loaded, err := packages.Load(&packages.Config{
 		Mode:       packages.NeedName | packages.NeedTypes | packages.NeedSyntax | packages.NeedImports,
 		Dir:        root,
-		Env:        append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS="+b.goos, "GOARCH="+b.goarch),
+		Env:        append(plainEnv(), "CGO_ENABLED=0", "GOOS="+b.goos, "GOARCH="+b.goarch),
 		BuildFlags: []string{"-tags=" + b.tags},
 	}, "./...")
 	if err != nil {
