@@ -120,12 +120,16 @@ func TestManagerFailsToStart(t *testing.T) {
 	})
 	t.Run("Run then runs the callbacks, without Delay", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			gs, _, _, closed := newService(t)
+			gs, _, fail, closed := newService(t)
 			begin := time.Now()
 			err := gs.Run(t.Context())
 			assert.EqualError(t, err, "shutdown: starting manager flaky: broken")
 			assert.Equal(t, 1, *closed)
 			assert.Zero(t, time.Since(begin))
+
+			*fail = false // too late: a second Run must not look like a service that has run
+			assert.Equal(t, err, gs.Run(t.Context()))
+			assert.Equal(t, 1, *closed)
 		})
 	})
 	t.Run("a panic, an exit", func(t *testing.T) {

@@ -32,6 +32,7 @@ type GracefulShutdown struct {
 	components []*component // not yet run, running, or failed
 	report     Report
 	err        error
+	runErr     error // why Run could not start the service
 }
 
 type state int
@@ -230,17 +231,20 @@ func (gs *GracefulShutdown) Wait() error {
 // Run is Start, then Wait: when it returns, every callback has run. That holds when a manager fails to start, too; the service then
 // stops without Delay and Linger, since it never began to serve, and Run returns that error with those of the callbacks.
 // It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and [ErrAlreadyStarted] at once
-// if an earlier Start or Run has started the service. A stop is final: after one before any start, Run returns what Wait does.
+// if an earlier Start or Run has started the service. A stop is final: Run after a Run that failed returns the same error again.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
 	switch {
 	case errors.Is(err, ErrAlreadyStarted):
 		return err
 	case errors.Is(err, ErrShuttingDown):
-		err = nil
+		gs.mu.Lock()
+		err = gs.runErr
+		gs.mu.Unlock()
 	case err != nil:
 		gs.mu.Lock()
 		gs.delay, gs.linger = 0, 0
+		gs.runErr = err
 		gs.mu.Unlock()
 		gs.Shutdown(err)
 	}
