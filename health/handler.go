@@ -126,8 +126,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 
+	results := 1
+	if format == formatHTML {
+		results = historyLen // only the page shows more than the last
+	}
 	v := view{
-		Report: h.registry.report(h.kind, name, excluded), single: name != "", unknown: unknown,
+		Report: h.registry.report(h.kind, name, excluded, results), single: name != "", unknown: unknown,
 		details: h.config.details, now: time.Now(),
 	}
 	status := http.StatusOK

@@ -50,11 +50,11 @@ type Result struct {
 // several of them.
 func (r *Registry) Report(kind Kind) Report {
 	mustBeKind("Report", kind)
-	return r.report(kind, "", nil)
+	return r.report(kind, "", nil, historyLen)
 }
 
-// report is Report for all checks but the excluded, or for only one.
-func (r *Registry) report(kind Kind, only string, excluded map[string]bool) Report {
+// report is Report for all checks but the excluded, or for only one, with so many of the newest results.
+func (r *Registry) report(kind Kind, only string, excluded map[string]bool, results int) Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	report := Report{Kind: kind, idle: r.stopped == nil}
@@ -62,8 +62,9 @@ func (r *Registry) report(kind Kind, only string, excluded map[string]bool) Repo
 		if c.Kind&kind == 0 || excluded[c.Name] || only != "" && only != c.Name {
 			continue
 		}
+		newest := c.history[max(0, len(c.history)-results):]
 		report.Checks = append(report.Checks, CheckReport{
-			Name: c.Name, Kind: c.Kind, Optional: c.Optional, State: c.state, Since: c.since, History: slices.Clone(c.history),
+			Name: c.Name, Kind: c.Kind, Optional: c.Optional, State: c.state, Since: c.since, History: slices.Clone(newest),
 		})
 		if only != "" {
 			report.State = c.state
