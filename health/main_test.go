@@ -61,12 +61,29 @@ func listen(t testing.TB, network, addr string) net.Listener {
 	return l
 }
 
-// closedAddr returns an address where nobody listens.
+// closedAddr returns an address where nobody listens, and nobody else can: the port is that of a client's end of a connection.
 func closedAddr(t testing.TB) string {
 	t.Helper()
-	l := listen(t, "tcp", "127.0.0.1:0")
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	hold := func(network, host, port string) (addr string, err error) {
+		l, err := net.Listen(network, net.JoinHostPort(host, "0"))
+		if err != nil {
+			return "", err
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		local, err := net.ResolveTCPAddr(network, net.JoinHostPort(host, port))
+		require.NoError(t, err)
+		conn, err := (&net.Dialer{LocalAddr: local}).Dial(network, l.Addr().String())
+		if err != nil {
+			return "", err
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn.LocalAddr().String(), nil
+	}
+	addr, err := hold("tcp4", "127.0.0.1", "0")
+	require.NoError(t, err)
+	_, port, _ := net.SplitHostPort(addr)
+	_, _ = hold("tcp6", "::1", port) // where there is IPv6
+	return addr
 }
 
 // socketPath returns a path short enough for a unix socket (sun_path has 104 bytes on macOS).
