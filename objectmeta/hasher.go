@@ -138,7 +138,7 @@ func (h *Hasher) Decode(s string) (uint64, error) {
 	// From 13 digits on there are more codes than ids.
 	high, id := bits.Mul64(a, f.modV)
 	id, carry := bits.Add64(id, b, 0)
-	if high+carry != 0 || id > math.MaxUint64-t.offset {
+	if high != 0 || carry != 0 || id > math.MaxUint64-t.offset {
 		return 0, &IDError{Kind: h.Kind(), Value: s}
 	}
 	return t.offset + id, nil

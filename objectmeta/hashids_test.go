@@ -66,6 +66,35 @@ func TestHashidsOfIAM(t *testing.T) {
 	})
 }
 
+// The smallest alphabets, where separators become letters and guards: by hashids.js 2.3.0 (npm), with the salt "s".
+func TestHashidsOfSmallAlphabets(t *testing.T) {
+	tests := map[string]struct {
+		alphabet  string
+		minLength int
+		id        uint64
+		want      string
+	}{
+		"two letters left":            {"cfhistuCFHISTUab", 0, 23, "ababbb"},
+		"two letters left, filled":    {"cfhistuCFHISTUab", 12, 23, "bahababbbhba"},
+		"three letters left":          {"cfhistuCFHISTUabd", 0, 23, "adaddd"},
+		"three letters left, filled":  {"cfhistuCFHISTUabd", 12, 23, "dabadadddbda"},
+		"four letters left":           {"cfhistuCFHISTUabde", 0, 23, "dada"},
+		"four letters left, filled":   {"cfhistuCFHISTUabde", 12, 23, "bdabedadaeda"},
+		"seven letters left":          {"cfhistuCFHISTUabdegjk", 0, 1<<53 - 1, "geekkdkkjkjjkjjkdeekgj"},
+		"seven letters left, filled":  {"cfhistuCFHISTUabdegjk", 12, 1, "jejdbgjbkage"},
+		"seven letters left, no room": {"cfhistuCFHISTUabdegjk", 12, 1 << 32, "edkkgdgegdkkge"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHashids(t, "k", "s", objectmeta.Alphabet(test.alphabet), objectmeta.MinLength(test.minLength), objectmeta.Reversed(false))
+			assert.Equal(t, "k-"+test.want, h.Encode(test.id))
+			id, err := h.Decode("k-" + test.want)
+			assert.NoError(t, err)
+			assert.Equal(t, test.id, id)
+		})
+	}
+}
+
 func TestHashidsRoundTrip(t *testing.T) {
 	lower := "abcdefghijklmnopqrstuvwxyz1234567890"
 	var printable strings.Builder

@@ -36,6 +36,7 @@ func TestListOptionsPage(t *testing.T) {
 	}{
 		"not said":           {objectmeta.ListOptions{}, 0, 20, ""},
 		"said":               {objectmeta.ListOptions{Offset: n(40), Limit: n(10)}, 40, 10, ""},
+		"offset 0":           {objectmeta.ListOptions{Offset: n(0)}, 0, 20, ""},
 		"limit 0":            {objectmeta.ListOptions{Limit: n(0)}, 0, 0, ""},
 		"at most":            {objectmeta.ListOptions{Limit: n(100)}, 0, 100, ""},
 		"more than the most": {objectmeta.ListOptions{Limit: n(101)}, 0, 100, ""},

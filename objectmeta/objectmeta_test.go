@@ -56,12 +56,13 @@ func TestClearServerFields(t *testing.T) {
 
 func TestValidateName(t *testing.T) {
 	valid := map[string]string{
-		"letter":        "a",
-		"digit":         "7",
-		"upper case":    "Admin",
-		"all of it":     "a-b_c.D9",
-		"dots inside":   "a..b",
-		"64 characters": strings.Repeat("a", 64),
+		"letter":         "a",
+		"digit":          "7",
+		"upper case":     "Admin",
+		"all of it":      "a-b_c.D9",
+		"ends of ranges": "AZaz09",
+		"dots inside":    "a..b",
+		"64 characters":  strings.Repeat("a", 64),
 	}
 	for name, s := range valid {
 		t.Run(name, func(t *testing.T) { assert.NoError(t, objectmeta.ValidateName(s)) })

@@ -121,6 +121,7 @@ func TestParsePassed(t *testing.T) {
 		{"with names", "17", "3", "http:admin:http", []string{"http", "admin", "http"}, ""},
 		{"with an empty name", "17", "2", "http:", []string{"http", ""}, ""},
 		{"no PID", "me", "2", "", nil, `systemd: LISTEN_PID is "me", want a process ID`},
+		{"PID 0", "0", "2", "", nil, `systemd: LISTEN_PID is "0", want a process ID`},
 		{"none", "17", "0", "", nil, `systemd: LISTEN_FDS is "0", want a number from 1 to 2147483644`},
 		{"no number", "17", "3 ", "", nil, `systemd: LISTEN_FDS is "3 ", want a number from 1 to 2147483644`},
 		{"more than there are descriptors", "17", "2147483645", "", nil, `systemd: LISTEN_FDS is "2147483645", want a number from 1 to 2147483644`},
