@@ -162,7 +162,7 @@ func (c *checker) failsLocked(kind Kind, started time.Time) bool {
 	if c.wasUp {
 		kind &^= Startup
 	}
-	if c.state == Pending && c.Grace > 0 && !started.IsZero() && time.Since(started) < c.Grace {
+	if c.state == Pending && !started.IsZero() && time.Since(started) < c.Grace {
 		kind &^= Live
 	}
 	return kind != 0

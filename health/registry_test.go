@@ -279,7 +279,9 @@ func TestGraceEndsWithPending(t *testing.T) {
 			Probe: func(context.Context) error { n++; return errBad },
 		})
 		start(t, r)
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second - 1)
+		assert.True(t, r.Report(health.Live).OK())
+		time.Sleep(1)
 		assert.Equal(t, health.Pending, r.Report(health.Live).State)
 		assert.False(t, r.Report(health.Live).OK())
 	})
