@@ -59,6 +59,8 @@ func TestExtractDropsWhatMustNotBeSentOn(t *testing.T) {
 		{"several states are one list", metadata{"traceparent": {traceParent}, "tracestate": {"a=b", "c=d"}}, metadata{"traceparent": {traceParent}, "tracestate": {"a=b,c=d"}}},
 		{"state with a line feed", metadata{"traceparent": {traceParent}, "tracestate": {"a=b\r\nX-Evil: 1"}}, metadata{"traceparent": {traceParent}}},
 		{"state outside ASCII", metadata{"traceparent": {traceParent}, "tracestate": {"a=é"}}, metadata{"traceparent": {traceParent}}},
+		{"state with the ends of printable ASCII and a tab", metadata{"traceparent": {traceParent}, "tracestate": {"a=1 \t,b=~"}}, metadata{"traceparent": {traceParent}, "tracestate": {"a=1 \t,b=~"}}},
+		{"state as long as it may be", metadata{"traceparent": {traceParent}, "tracestate": {strings.Repeat("a", 4096)}}, metadata{"traceparent": {traceParent}, "tracestate": {strings.Repeat("a", 4096)}}},
 		{"state too long", metadata{"traceparent": {traceParent}, "tracestate": {strings.Repeat("a", 4097)}}, metadata{"traceparent": {traceParent}}},
 		{"trace with a line feed", metadata{"traceparent": {"cc" + traceParent[2:] + "-\n"}}, metadata{}},
 		{"trace too long", metadata{"traceparent": {"cc" + traceParent[2:] + "-" + strings.Repeat("a", 512)}}, metadata{}},

@@ -170,6 +170,7 @@ func TestTrust(t *testing.T) {
 }
 
 func TestMaxLen(t *testing.T) {
+	assert.NotPanics(t, func() { reqid.MaxLen(1); reqid.MaxLen(128) })
 	got, _ := serve(t, http.Header{"X-Request-Id": {"12345678"}}, reqid.MaxLen(8))
 	assert.Equal(t, "12345678", got.id)
 	got, _ = serve(t, http.Header{"X-Request-Id": {"123456789"}}, reqid.MaxLen(8))

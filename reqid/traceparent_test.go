@@ -38,6 +38,7 @@ func TestParseTraceParent(t *testing.T) {
 		{"unknown flags are kept out", "00-" + suiteTrace + "-" + suiteSpan + "-ff", suiteTrace, suiteSpan, true, true, "00-" + suiteTrace + "-" + suiteSpan + "-03"},
 		{"only unknown flags", "00-" + suiteTrace + "-" + suiteSpan + "-fc", suiteTrace, suiteSpan, false, false, "00-" + suiteTrace + "-" + suiteSpan + "-00"},
 		{"flag 09 is sampled", "00-" + suiteTrace + "-" + suiteSpan + "-09", suiteTrace, suiteSpan, true, false, "00-" + suiteTrace + "-" + suiteSpan + "-01"},
+		{"flag 0a is random", "00-" + suiteTrace + "-" + suiteSpan + "-0a", suiteTrace, suiteSpan, false, true, "00-" + suiteTrace + "-" + suiteSpan + "-02"},
 		{"higher version", "cc-" + suiteTrace + "-" + suiteSpan + "-01", suiteTrace, suiteSpan, true, false, "00-" + suiteTrace + "-" + suiteSpan + "-01"},
 		{"higher version with more", "cc-" + suiteTrace + "-" + suiteSpan + "-01-what-the-future-will-be-like", suiteTrace, suiteSpan, true, false, "00-" + suiteTrace + "-" + suiteSpan + "-01"},
 		{"higher version with a last dash", "01-" + suiteTrace + "-" + suiteSpan + "-01-", suiteTrace, suiteSpan, true, false, "00-" + suiteTrace + "-" + suiteSpan + "-01"},
