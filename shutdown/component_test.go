@@ -88,6 +88,7 @@ func TestComponentErrorBesideCancelled(t *testing.T) {
 	for name, err := range map[string]error{
 		"joined":    errors.Join(context.Canceled, lost),
 		"two verbs": fmt.Errorf("flush: %w (%w)", lost, http.ErrServerClosed),
+		"wrapped":   fmt.Errorf("feed: %w", errors.Join(context.Canceled, lost)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -210,6 +210,18 @@ func TestHoldingEnds(t *testing.T) {
 		{"not used", nil, func(*fakeListener, net.Listener) {}, 0},
 		{"closed", nil, func(_ *fakeListener, l net.Listener) { _ = l.Close() }, 0},
 		{"used and closed", nil, func(f *fakeListener, l net.Listener) { f.acceptOne(l); _ = l.Close() }, 0},
+		{"one goroutine accepts several", nil, func(f *fakeListener, l net.Listener) {
+			go func() {
+				for {
+					if _, err := l.Accept(); err != nil {
+						return
+					}
+				}
+			}()
+			for range 3 {
+				f.conns <- nil
+			}
+		}, 0},
 		{"its server is gone", nil, func(f *fakeListener, l net.Listener) { f.acceptOne(l) }, time.Second},
 		{"its server is gone, and there is little time", []shutdown.Option{shutdown.Grace(time.Second)}, func(f *fakeListener, l net.Listener) { f.acceptOne(l) }, 500 * time.Millisecond},
 		{"its SetDeadline hangs", nil, func(f *fakeListener, l net.Listener) { f.setDeadline = f.hang; go l.Accept() }, time.Second},

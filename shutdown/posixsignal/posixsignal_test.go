@@ -115,6 +115,7 @@ func TestZeroError(t *testing.T) {
 }
 
 func TestNonsensePanicsWithItsName(t *testing.T) {
+	assert.NotPanics(t, func() { posixsignal.ForceWindow(0) }, "the default")
 	tests := []struct {
 		want string
 		call func()
