@@ -1067,9 +1067,6 @@ func TestAdversaryHungAndLateResultDoesNotChangeTheReport(t *testing.T) {
 }
 
 func TestAdversaryStacksHoldTheCulpritAmongMany(t *testing.T) {
-	if testing.Short() {
-		t.Skip("many goroutines")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		advCrowd(2000, release)

@@ -48,6 +48,22 @@ func TestReportTimeline(t *testing.T) {
 	})
 }
 
+func TestReportTimelineOfASlowHook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := shutdown.New(shutdown.Delay(3 * time.Second))
+		require.NoError(t, gs.AddManager(&hooked{manager{name: "platform"}, func(context.Context, error) error { time.Sleep(time.Second); return nil },
+			func(context.Context, shutdown.Report) error { return nil }}))
+		require.NoError(t, gs.Start(t.Context()))
+		gs.Shutdown(nil)
+		require.NoError(t, gs.Wait())
+		assert.Equal(t, `shutdown: shutdown: requested, 4s
+  start   platform  |##########                              | 1s      ok
+  delay             |          ##############################| 3s
+  finish  platform  |                                       #| 0s      ok
+`, gs.Report().String())
+	})
+}
+
 func TestReportBeforeTheTrigger(t *testing.T) {
 	gs := shutdown.New()
 	assert.Equal(t, shutdown.Report{}, gs.Report())

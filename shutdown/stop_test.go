@@ -118,6 +118,29 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// The hooks of the managers have their share of Tail like a phase.
+func TestHooksShareTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := unhang(t)
+		gs := shutdown.New(shutdown.Grace(10*time.Second), shutdown.Tail(3*time.Second))
+		require.NoError(t, gs.AddManager(&hooked{manager{name: "platform"},
+			func(context.Context, error) error { time.Sleep(time.Second); return nil },
+			func(ctx context.Context, _ shutdown.Report) error { return hang(ctx) }}))
+		require.NoError(t, gs.AddCallback(
+			shutdown.Callback{Name: "work", Phase: shutdown.PhaseWork, Func: hang},
+			shutdown.Callback{Name: "store", Phase: shutdown.PhaseStore, Func: hang},
+		))
+		require.NoError(t, gs.Start(t.Context()))
+		gs.Shutdown(nil)
+		require.ErrorIs(t, gs.Wait(), shutdown.ErrTimeout)
+		var took []time.Duration
+		for _, c := range gs.Report().Callbacks {
+			took = append(took, c.Duration)
+		}
+		assert.Equal(t, []time.Duration{time.Second, 9 * time.Second, 1500 * time.Millisecond, 1500 * time.Millisecond}, took, "start, work, store, finish")
+	})
+}
+
 func states(r shutdown.Report) string {
 	var s []string
 	for _, c := range r.Callbacks {
