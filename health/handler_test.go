@@ -147,7 +147,7 @@ func TestHandlerJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now().UTC()
 		r := mixed(t)
-		for _, accept := range []string{"application/json", "text/html;q=0.8, application/json", "application/json, text/plain, */*"} {
+		for _, accept := range []string{"application/json", "text/html;q=0.8, application/json", "application/json;q=0.5", "application/json, text/plain, */*"} {
 			w := get(r.Handler(health.Ready, health.Details(true)), "/readyz?exclude=x,mail", accept)
 			assert.Equal(t, 503, w.Code)
 			assert.Equal(t, "application/json", w.Header().Get("Content-Type"))

@@ -47,6 +47,8 @@ func TestHTTPStatus(t *testing.T) {
 	}{
 		{"ok", 200, "ok", nil, ""},
 		{"no content", 204, "", nil, ""},
+		{"the last that is ok", 299, "", nil, ""},
+		{"the first that is not", 300, "", nil, "got 300 Multiple Choices, expected 200 to 299"},
 		{"nil option", 200, "", []health.HTTPOption{nil}, ""},
 		{"server error", 500, "", nil, "got 500 Internal Server Error, expected 200 to 299"},
 		{"not ready", 503, "mysql down\nmore", nil, `got 503 Service Unavailable, expected 200 to 299: "mysql down"`},
@@ -339,6 +341,18 @@ func TestListenerRefuses(t *testing.T) {
 			assert.ErrorContains(t, err, tt.want)
 			assert.ErrorIs(t, err, health.ErrPermanent)
 		})
+	}
+}
+
+func TestHeaderTakesWhatCanBeSent(t *testing.T) {
+	for _, key := range []string{"0", "9", "a", "z", "A", "Z", "!#$%&'*+-.^_`|~"} {
+		assert.NotPanics(t, func() { health.Header(key, " ~\té") }, key)
+	}
+	for _, key := range []string{"a/b", "a:b", "a@b", "a[b", "a{b", "a\x7f", "\u0080", "é"} {
+		assert.Panics(t, func() { health.Header(key, "") }, key)
+	}
+	for _, value := range []string{"\x1f", "\x00", "\x7f"} {
+		assert.Panics(t, func() { health.Header("a", value) }, "%q", value)
 	}
 }
 

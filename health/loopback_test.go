@@ -25,6 +25,7 @@ func TestLoopback(t *testing.T) {
 		{"contains a wildcard", "120.0.0.0:80", "120.0.0.0:80"},
 		{"name", "localhost:80", "localhost:80"},
 		{"name with dots and digits", "db-1.svc_a.example.com.:80", "db-1.svc_a.example.com.:80"},
+		{"ends of ranges", "azAZ09.z:80", "azAZ09.z:80"},
 		{"name beyond ASCII", "bücher.example:80", "bücher.example:80"},
 		{"zone", "[fe80::1%lo]:80", "[fe80::1%lo]:80"},
 		{"unix socket", "/run/app.sock", "/run/app.sock"},
@@ -62,6 +63,8 @@ func TestLoopbackRefuses(t *testing.T) {
 		{"star", "*:80", `found '*'`},
 		{"path after host", "host/path:80", `found '/'`},
 		{"user", "me@host:80", `found '@'`},
+		{"before the letters", "a`:80", "found '`'"},
+		{"after the letters", "a{:80", "found '{'"},
 		{"not UTF-8", "a\xff:80", "expected a name"},
 		{"no socket", "unix:", "expected a path"},
 	}
