@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -221,6 +222,37 @@ func TestHandlerPageAges(t *testing.T) {
 			assert.Contains(t, get(h, "/readyz", browserAccept).Body.String(), ">"+tt.want+"</time>")
 		}
 		assert.Contains(t, get(h, "/readyz", browserAccept).Body.String(), ">took 1ms</span>")
+	})
+}
+
+// The bars of the page: the newest result on the right, as high as it took long, and a failure is told from a success.
+func TestHandlerPageBars(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		r := newRegistry(t, health.Check{Name: "db", Period: time.Minute, Timeout: 30 * time.Second, Failures: 9, Probe: func(context.Context) error {
+			runs++
+			time.Sleep(time.Duration(runs) * 4 * time.Second)
+			if runs == 2 {
+				return errBad
+			}
+			return nil
+		}})
+		start(t, r)
+		bars := func() (all [][]string) {
+			body := get(r.Handler(health.Ready), "/readyz", browserAccept).Body.String()
+			return regexp.MustCompile(`<rect class="(\w+)" x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)"/?>(?:<title>[^,<]*, (\w+)</title>)?`).FindAllStringSubmatch(body, -1)
+		}
+		time.Sleep(time.Second)
+		for i, bar := range bars() {
+			assert.Equal(t, []string{"none", strconv.Itoa(6 * i), "30", "4", "2", ""}, bar[1:], "nothing has run")
+		}
+		time.Sleep(2*time.Minute + 30*time.Second)
+		got := bars()
+		require.Len(t, got, 40)
+		assert.Equal(t, []string{"none", "216", "30", "4", "2", ""}, got[36][1:])
+		assert.Equal(t, []string{"ok", "222", "18", "4", "14", "4s"}, got[37][1:], "6 of 32, and a third of the other 26")
+		assert.Equal(t, []string{"failed", "228", "9", "4", "23", "8s"}, got[38][1:])
+		assert.Equal(t, []string{"ok", "234", "0", "4", "32", "12s"}, got[39][1:], "the longest")
 	})
 }
 
