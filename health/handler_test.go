@@ -225,6 +225,26 @@ func TestHandlerPageAges(t *testing.T) {
 	})
 }
 
+// How long a run took: milliseconds for programs, three digits or so for people.
+func TestHandlerDurations(t *testing.T) {
+	for took, want := range map[time.Duration]struct{ json, page string }{
+		123_456_789 * time.Nanosecond: {`"lastDurationMs":123.456}`, ">took 123.46ms<"},
+		12_345_678 * time.Microsecond: {`"lastDurationMs":12345.678}`, ">took 12.35s<"},
+		123_456 * time.Nanosecond:     {`"lastDurationMs":0.123}`, ">took 123.46µs<"},
+		90_600 * time.Millisecond:     {`"lastDurationMs":90600}`, ">took 1m31s<"},
+	} {
+		t.Run(took.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRegistry(t, health.Check{Name: "db", Period: time.Hour, Timeout: time.Hour, Probe: func(context.Context) error { time.Sleep(took); return nil }})
+				start(t, r)
+				<-r.Ready()
+				assert.Contains(t, get(r.Handler(health.Ready), "/readyz", "application/json").Body.String(), want.json)
+				assert.Contains(t, get(r.Handler(health.Ready), "/readyz", browserAccept).Body.String(), want.page)
+			})
+		})
+	}
+}
+
 // The bars of the page: the newest result on the right, as high as it took long, and a failure is told from a success.
 func TestHandlerPageBars(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
