@@ -60,6 +60,7 @@ func unmarshalProbes() []probe {
 		unmarshal[[]jsonx.Number]("number", `[1, -1.50, 1e400, "12"]`),
 		unmarshal[int]("int/wraps around to more", `21000000000000000000`),
 		unmarshal[int]("int/wraps around to less", `-21000000000000000000`),
+		unmarshal[int]("int/wraps around, ends in 9", `21000000000000000009`),
 		unmarshal[int64]("int64/wraps around", `27000000000000000000`),
 		unmarshal[uint64]("uint64/wraps around", `21000000000000000000`),
 		unmarshal[uint64]("uint64/20 digits", `10000000000000000000`),
