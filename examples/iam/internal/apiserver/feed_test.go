@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -231,11 +232,13 @@ func TestPublishedAfterTheCommit(t *testing.T) {
 		_, err := subscription.Receive(t.Context())
 		require.NoError(t, err)
 		const changes = 30
-		go func() {
+		var changing sync.WaitGroup
+		defer changing.Wait() // the last message may be here before the last answer
+		changing.Go(func() {
 			for i := range changes {
 				ann.do("POST", "/v1/policies", newPolicy(fmt.Sprint("p", i), "allow"))
 			}
-		}()
+		})
 		client, ctx := s.feedClient(), withToken(t.Context(), feedToken)
 		for range changes {
 			received, err := subscription.ReceiveMessage(t.Context())
