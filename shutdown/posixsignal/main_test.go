@@ -166,12 +166,6 @@ func (p *process) run() {
 	require.NoError(p.t, p.cmd.Start())
 }
 
-// line returns the next line, or "" if the child has ended.
-func (p *process) line() string {
-	p.lines.Scan()
-	return p.lines.Text()
-}
-
 func (p *process) expect(lines ...string) {
 	p.t.Helper()
 	for _, want := range lines {
