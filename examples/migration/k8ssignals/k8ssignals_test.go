@@ -59,10 +59,7 @@ func exit(err error, code int) {
 func TestFirstSignal(t *testing.T) {
 	for child, want := range map[string]int{"before": 0, "after": 128 + int(syscall.SIGTERM)} {
 		t.Run(child, func(t *testing.T) {
-			p := process.Start(t, child, "")
-			require.Equal(t, "ready", p.Line())
-			p.Signal(syscall.SIGTERM)
-			require.Equal(t, "draining", p.Line())
+			p := startDraining(t, child)
 			p.GoOn()
 			stdout, stderr, status := p.Wait()
 			assert.Equal(t, "drained\n", stdout)
@@ -72,13 +69,20 @@ func TestFirstSignal(t *testing.T) {
 	}
 }
 
+// startDraining starts a child and asks it to stop.
+func startDraining(t *testing.T, child string) *process.Process {
+	t.Helper()
+	p := process.Start(t, child, "")
+	require.Equal(t, "ready", p.Line())
+	p.Signal(syscall.SIGTERM)
+	require.Equal(t, "draining", p.Line())
+	return p
+}
+
 func TestSecondSignal(t *testing.T) {
 	for child, want := range map[string]string{"before": "", "after": "received terminated while shutting down: exiting at once\n"} {
 		t.Run(child, func(t *testing.T) {
-			p := process.Start(t, child, "")
-			require.Equal(t, "ready", p.Line())
-			p.Signal(syscall.SIGTERM)
-			require.Equal(t, "draining", p.Line())
+			p := startDraining(t, child)
 			p.Signal(syscall.SIGTERM)
 			stdout, stderr, status := p.Wait()
 			assert.Empty(t, stdout)
@@ -112,10 +116,7 @@ func TestIgnoredSignal(t *testing.T) {
 func TestCalledTwice(t *testing.T) {
 	for child, want := range map[string]string{"before twice": "close of closed channel", "after twice": "after.go:"} {
 		t.Run(child, func(t *testing.T) {
-			p := process.Start(t, child, "")
-			require.Equal(t, "ready", p.Line())
-			p.Signal(syscall.SIGTERM)
-			require.Equal(t, "draining", p.Line())
+			p := startDraining(t, child)
 			p.GoOn()
 			_, stderr, status := p.Wait()
 			message, _, _ := strings.Cut(stderr, "\n")
