@@ -1,0 +1,118 @@
+// Package guard calls user code so that nothing it does can harm the caller: a panic and
+// runtime.Goexit become errors, and a function that hangs is left behind.
+//
+// User code is every function that a user hands over, and every method of a user's value: Error,
+// Unwrap, Is, Name, String.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"time"
+)
+
+// ErrExited is the error of a function that ended its goroutine instead of returning.
+var ErrExited = errors.New("runtime.Goexit was called")
+
+// A Panic is what became of a panic. The packages have types of their own for users to match.
+type Panic struct {
+	Value any
+	Text  string // of Value, made where it panicked: its methods are user code, too
+	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
+}
+
+func (p *Panic) Error() string { return "panic: " + p.Text }
+
+// Unwrap returns Value if it is an error, otherwise nil.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// Catch calls fn in this goroutine and returns its panic, or nil. If fn calls runtime.Goexit, Catch
+// does not return either; that is the only way to tell the two apart that also works under
+// GODEBUG=panicnil=1.
+func Catch(fn func()) (p *Panic) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		v := recover()
+		if v == nil {
+			v = new(runtime.PanicNilError)
+		}
+		p = &Panic{Value: v, Stack: debug.Stack()}
+		p.Text = panicText(v)
+	}()
+	fn()
+	returned = true
+	return nil
+}
+
+// panicText formats a panic value. Package fmt recovers from a panic in a method of the value.
+func panicText(v any) string { return fmt.Sprint(v) }
+
+// A Call is one run of a function in a goroutine of its own, which ends when the function does.
+type Call struct {
+	done chan struct{}
+	err  error
+}
+
+// Go calls fn in a goroutine that carries the pprof label gracekit=label, so that a goroutine dump
+// names who hangs. Labels that ctx has stay beside it.
+func Go(ctx context.Context, label string, fn func() error) *Call {
+	c := &Call{done: make(chan struct{}), err: ErrExited}
+	go func() {
+		defer close(c.done)
+		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
+		if p := Catch(func() { c.err = fn() }); p != nil {
+			c.err = p
+		}
+	}()
+	return c
+}
+
+// Done returns a channel that is closed when the function has ended.
+func (c *Call) Done() <-chan struct{} { return c.done }
+
+// Err returns what the function returned, a *[Panic], or [ErrExited]. It may be called once Done is
+// closed.
+func (c *Call) Err() error { return c.err }
+
+// Notice is how long a function gets to return once its context has ended. Without it, the error of
+// one that obeys, which says what it was waiting for, would be lost.
+const Notice = 10 * time.Millisecond
+
+// Wait waits until the function has ended, but no longer than ctx and then notice. It reports
+// whether the function has ended.
+func (c *Call) Wait(ctx context.Context, notice time.Duration) bool {
+	select {
+	case <-c.done:
+		return true
+	case <-ctx.Done():
+	}
+	return c.WaitFor(notice)
+}
+
+// WaitFor waits until the function has ended, but no longer than d. It reports whether the function
+// has ended.
+func (c *Call) WaitFor(d time.Duration) bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

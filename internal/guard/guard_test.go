@@ -1,0 +1,103 @@
+package guard_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime"
+	"runtime/pprof"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/guard"
+)
+
+type badString struct{}
+
+func (badString) String() string { panic("no text") }
+
+func TestCatch(t *testing.T) {
+	errValue := errors.New("value")
+	tests := []struct {
+		name   string
+		fn     func()
+		value  any
+		text   string
+		unwrap error
+	}{
+		{"a string", func() { panic("boom") }, "boom", "boom", nil},
+		{"an error", func() { panic(errValue) }, errValue, "value", errValue},
+		{"a value whose String panics", func() { panic(badString{}) }, badString{}, "%!v(PANIC=String method: no text)", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := guard.Catch(tt.fn)
+			require.NotNil(t, p)
+			assert.Equal(t, tt.value, p.Value)
+			assert.Equal(t, "panic: "+tt.text, p.Error())
+			assert.Equal(t, tt.unwrap, p.Unwrap())
+			assert.Contains(t, string(p.Stack), "TestCatch")
+		})
+	}
+	assert.Nil(t, guard.Catch(func() {}))
+}
+
+func TestGo(t *testing.T) {
+	failed := errors.New("failed")
+	tests := []struct {
+		name string
+		fn   func() error
+		want error
+	}{
+		{"success", func() error { return nil }, nil},
+		{"error", func() error { return failed }, failed},
+		{"panic", func() error { panic(failed) }, failed},
+		{"Goexit", func() error { runtime.Goexit(); return nil }, guard.ErrExited},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			call := guard.Go(t.Context(), "test", tt.fn)
+			<-call.Done()
+			assert.ErrorIs(t, call.Err(), tt.want)
+		})
+	}
+}
+
+func TestWaitGivesNotice(t *testing.T) {
+	tests := []struct {
+		name  string
+		takes time.Duration // after the end of the context
+		want  bool
+	}{
+		{"obeys", guard.Notice / 2, true},
+		{"does not", 2 * guard.Notice, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				begin := time.Now()
+				call := guard.Go(ctx, "test", func() error { time.Sleep(time.Second + tt.takes); return nil })
+				assert.Equal(t, tt.want, call.Wait(ctx, guard.Notice))
+				assert.Equal(t, time.Second+min(tt.takes, guard.Notice), time.Since(begin))
+				<-call.Done()
+			})
+		})
+	}
+}
+
+func TestLabelNamesWhoHangs(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	running := make(chan struct{})
+	guard.Go(t.Context(), "shutdown/mysql", func() error { close(running); <-hang; return nil })
+	<-running
+	var profile bytes.Buffer
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	assert.Contains(t, profile.String(), `"gracekit":"shutdown/mysql"`)
+}
