@@ -15,13 +15,18 @@ import (
 	"time"
 )
 
-// ErrExited is the error of a function that ended its goroutine instead of returning.
-var ErrExited = errors.New("runtime.Goexit was called")
+var (
+	// ErrExited is the error of a function that ended its goroutine instead of returning.
+	ErrExited = errors.New("it has called runtime.Goexit")
+
+	// ErrHangs is the error of a function that has not returned in the time it had.
+	ErrHangs = errors.New("it has not returned")
+)
 
 // A Panic is what became of a panic. The packages have types of their own for users to match.
 type Panic struct {
 	Value any
-	Text  string // of Value, made where it panicked: its methods are user code, too
+	Text  string // of Value, see [Text]
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
@@ -46,16 +51,12 @@ func Catch(fn func()) (p *Panic) {
 		if v == nil {
 			v = new(runtime.PanicNilError)
 		}
-		p = &Panic{Value: v, Stack: debug.Stack()}
-		p.Text = panicText(v)
+		p = &Panic{Value: v, Stack: debug.Stack(), Text: Text(v)}
 	}()
 	fn()
 	returned = true
 	return nil
 }
-
-// panicText formats a panic value. Package fmt recovers from a panic in a method of the value.
-func panicText(v any) string { return fmt.Sprint(v) }
 
 // A Call is one run of a function in a goroutine of its own, which ends when the function does.
 type Call struct {
@@ -115,4 +116,39 @@ func (c *Call) WaitFor(d time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// Within calls fn as [Go] does and returns its error, or [ErrHangs] if it has not returned after d.
+func Within(d time.Duration, label string, fn func() error) error {
+	c := Go(context.Background(), label, fn)
+	if !c.WaitFor(d) {
+		return ErrHangs
+	}
+	return c.Err()
+}
+
+// Moment is how long a method that has nothing to wait for, such as Error or Name, is waited for.
+const Moment = 100 * time.Millisecond
+
+// Text returns the text of an error or any other value, or says why there is none.
+func Text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "<nil>"
+	case string:
+		return v
+	}
+	text := make(chan string, 1)
+	err := Within(Moment, "text", func() error {
+		if err, ok := v.(error); ok {
+			text <- err.Error()
+		} else {
+			text <- fmt.Sprint(v) // package fmt recovers from a panic of String
+		}
+		return nil
+	})
+	if err == nil {
+		return <-text
+	}
+	return fmt.Sprintf("%T, whose text is not available: %v", v, err)
 }
