@@ -138,17 +138,30 @@ func Text(v any) string {
 	case string:
 		return v
 	}
-	text := make(chan string, 1)
-	err := Within(Moment, "text", func() error {
+	unavailable := func(why string) string {
+		return fmt.Sprintf("%T, whose text is not available: %s", v, why)
+	}
+	text := make(chan string, 2) // the second is never read
+	go func() { // not by Go: the text of what it panics with would be the next to panic
+		why := "it has called runtime.Goexit"
+		defer func() {
+			if v := recover(); v != nil {
+				why = fmt.Sprintf("it panics with a %T", v)
+			}
+			text <- unavailable(why)
+		}()
 		if err, ok := v.(error); ok {
 			text <- err.Error()
 		} else {
 			text <- fmt.Sprint(v) // package fmt recovers from a panic of String
 		}
-		return nil
-	})
-	if err == nil {
-		return <-text
+	}()
+	timer := time.NewTimer(Moment)
+	defer timer.Stop()
+	select {
+	case s := <-text:
+		return s
+	case <-timer.C:
+		return unavailable("it has not returned")
 	}
-	return fmt.Sprintf("%T, whose text is not available: %v", v, err)
 }

@@ -71,6 +71,10 @@ type errorFunc func() string
 
 func (f errorFunc) Error() string { return f() }
 
+type selfish struct{}
+
+func (e selfish) Error() string { panic(e) }
+
 func TestText(t *testing.T) {
 	tests := []struct {
 		name string
@@ -82,7 +86,9 @@ func TestText(t *testing.T) {
 		{"number", 42, "42"},
 		{"error", errors.New("failed"), "failed"},
 		{"Error panics", errorFunc(func() string { panic("no text") }),
-			"guard_test.errorFunc, whose text is not available: panic: no text"},
+			"guard_test.errorFunc, whose text is not available: it panics with a string"},
+		{"Error panics with itself", selfish{},
+			"guard_test.selfish, whose text is not available: it panics with a guard_test.selfish"},
 		{"Error exits", errorFunc(func() string { runtime.Goexit(); return "" }),
 			"guard_test.errorFunc, whose text is not available: it has called runtime.Goexit"},
 		{"String panics", badString{}, "%!v(PANIC=String method: no text)"},
