@@ -67,9 +67,16 @@ type Call struct {
 // Go calls fn in a goroutine that carries the pprof label gracekit=label, so that a goroutine dump
 // names who hangs. Labels that ctx has stay beside it.
 func Go(ctx context.Context, label string, fn func() error) *Call {
+	return Then(ctx, label, fn, func(error) {})
+}
+
+// Then is [Go] that calls then with what [Call.Err] will return, in the goroutine of fn. then is never
+// user code.
+func Then(ctx context.Context, label string, fn func() error, then func(error)) *Call {
 	c := &Call{done: make(chan struct{}), err: ErrExited}
 	go func() {
 		defer close(c.done)
+		defer func() { then(c.err) }()
 		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
 		if p := Catch(func() { c.err = fn() }); p != nil {
 			c.err = p

@@ -3,21 +3,45 @@ package shutdown
 import (
 	"io"
 	"net/http"
+	"strings"
 )
 
-// DrainHandler wraps next so that, from the trigger on, each response says "Connection: close": an HTTP/1 client
-// then opens its next connection elsewhere, and on HTTP/2 net/http sends GOAWAY in its place. A request that began before the trigger
-// is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] does this for its servers; for others it belongs
-// outermost, and cannot hold back the responses of an HTTP/2 connection.
+// DrainHandler wraps next so that the responses tell clients to leave: over HTTP/1 each one says
+// "Connection: close" from the trigger on, so that the client opens its next connection elsewhere; over
+// HTTP/2 the same makes net/http send GOAWAY, and begins when Delay is over. A request that began before
+// is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] and
+// [GracefulShutdown.GoHTTP] do this for their servers. For others it belongs outermost, but inside of
+// h2c.NewHandler, and cannot hold back the responses of an HTTP/2 connection.
 //
-// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and a [net/http.Hijacker] or
-// [net/http.Pusher] if the server's was, and works with [net/http.ResponseController]. DrainHandler panics if next is nil.
+// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and a
+// [net/http.Hijacker] or [net/http.Pusher] if the server's was, and works with
+// [net/http.ResponseController]. DrainHandler panics if next is nil.
 func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("shutdown: DrainHandler: next must not be nil")
 	}
+	return gs.drainHandler(next, nil)
+}
+
+// drainHandler is DrainHandler for a server, if server is not nil.
+func (gs *GracefulShutdown) drainHandler(next http.Handler, server *httpServer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		dw := &drainWriter{ResponseWriter: w, gs: gs, goAway: goAwayOf(r), gone: r.Context().Done()}
+		dw := &drainWriter{ResponseWriter: w, gone: r.Context().Done(), goAway: goAwayOf(r)}
+		switch {
+		case server != nil && server.step.stage.phase > PhaseIngress:
+			dw.leave = server.ingress
+		case r.ProtoMajor >= 2:
+			dw.leave = gs.leaving
+		default:
+			dw.leave = gs.draining
+		}
+		if server != nil {
+			server.inFlight.Add(1)
+			defer server.inFlight.Add(-1)
+			if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+				server.sawGRPC.Store(true)
+			}
+		}
 		dw.goAway.event()
 		next.ServeHTTP(dw.withOptional(), r)
 		dw.beforeHeader(http.StatusOK) // what net/http sends for a handler that has written nothing
@@ -25,12 +49,12 @@ func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	})
 }
 
-// A drainWriter sets the header in the last moment before it goes out.
+// A drainWriter sets the header just before it goes out.
 type drainWriter struct {
 	http.ResponseWriter
-	gs          *GracefulShutdown
+	leave       <-chan struct{} // closed when the client is to leave
 	goAway      *goAway         // nil unless this is HTTP/2
-	gone        <-chan struct{} // closed when nobody waits for the response any more
+	gone        <-chan struct{} // closed when the client does not wait for the response any more
 	wroteHeader bool
 }
 
@@ -65,8 +89,8 @@ func (w *drainWriter) beforeHeader(code int) {
 		return
 	}
 	w.wroteHeader = true
-	if code != http.StatusSwitchingProtocols && w.gs.isDraining() {
-		w.goAway.settle(w.gone)
+	if code != http.StatusSwitchingProtocols && isClosed(w.leave) {
+		w.goAway.waitForQuiet(w.gone)
 		w.Header().Set("Connection", "close")
 	}
 }
