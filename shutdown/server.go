@@ -177,10 +177,11 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 	applyAll(s.step, opts)
 	drain := s.step.run
 	s.step.run = func(ctx context.Context) error {
-		for _, l := range s.listeners { // a Serve that was never called does not close it
+		err := drain(ctx)
+		for _, l := range s.listeners { // a Serve that was never called has not closed it
 			_ = l.Close()
 		}
-		return errors.Join(drain(ctx), s.step.waitForComponents(ctx))
+		return errors.Join(err, s.step.waitForComponents(ctx))
 	}
 	gs.servers = append(gs.servers, s)
 	gs.steps = append(gs.steps, s.step)

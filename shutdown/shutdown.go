@@ -117,7 +117,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	}
 	defer close(settled)
 
-	ended := func() { gs.trigger(context.Cause(ctx), "") }
+	ended := func() { gs.trigger(causeOf(ctx), "") }
 	if ctx.Err() != nil {
 		ended()
 	}
@@ -125,20 +125,18 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	// The managers outlive ctx: a second signal has to force while the first one is being answered.
 	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
 	end := func() { unwatch(); stopManagers() }
-
-	var running []*managed
 	for _, m := range gs.managers { // nothing is added while Start is in progress
 		if err = gs.startManager(managersCtx, m); err != nil {
 			break
 		}
-		running = append(running, m)
+		m.started = true
 	}
 
 	gs.mu.Lock()
 	draining := gs.isDraining()
 	switch {
-	case draining: // the stop, which waits for settled, is in charge of the running managers
-		gs.managers, gs.endStart = running, end
+	case draining: // the stop, which waits for settled, is in charge of the managers
+		gs.endStart = end
 		err = ErrShuttingDown
 	case err != nil:
 		gs.life = created
@@ -150,9 +148,22 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 
 	if err != nil && !draining {
 		end()
-		for _, m := range running {
-			err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
+		for _, m := range gs.managers {
+			if m.started {
+				err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
+			}
+			m.started = false
 		}
+	}
+	return err
+}
+
+// causeOf is [context.Cause] for a context of the caller's, whose type may be the caller's, too.
+func causeOf(ctx context.Context) error {
+	cause := make(chan error, 1)
+	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause <- context.Cause(ctx); return nil })
+	if err == nil {
+		return <-cause
 	}
 	return err
 }

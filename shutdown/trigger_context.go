@@ -18,7 +18,7 @@ type contextDone struct {
 func (m contextDone) Name() string { return m.name }
 
 func (m contextDone) Start(ctx context.Context, request func(error)) error {
-	unwatch := context.AfterFunc(m.ctx, func() { request(context.Cause(m.ctx)) })
+	unwatch := context.AfterFunc(m.ctx, func() { request(causeOf(m.ctx)) })
 	context.AfterFunc(ctx, func() { unwatch() })
 	return nil
 }

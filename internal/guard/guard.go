@@ -77,8 +77,11 @@ func Then(ctx context.Context, label string, fn func() error, then func(error)) 
 	go func() {
 		defer close(c.done)
 		defer func() { then(c.err) }()
-		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
-		if p := Catch(func() { c.err = fn() }); p != nil {
+		p := Catch(func() {
+			pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
+			c.err = fn()
+		})
+		if p != nil {
 			c.err = p
 		}
 	}()
