@@ -140,8 +140,9 @@ func TestExpectContinueAcrossTheTrigger(t *testing.T) {
 	entered := make(chan struct{})
 	addr := gs.serveFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(entered)
-		_, err := io.Copy(w, r.Body)
+		body, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
+		_, _ = w.Write(body)
 	})
 	gs.start()
 	c := dial(t, addr)
