@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -70,7 +71,7 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 	draining := gs.isDraining()
 	stopped := f.err == nil || f.closed || draining && f.stopped || c.told != nil && c.told()
 	if !stopped {
-		c.err = &ComponentError{Name: c.name, Err: f.err, text: "component " + c.name + ": " + f.text}
+		c.err = &ComponentError{Name: c.name, Err: f.err}
 	}
 	gs.components = slices.DeleteFunc(gs.components, func(other *component) bool { return other == c })
 	if stopped && !draining {
@@ -86,30 +87,28 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 		if first := gs.trigger(c.err, ""); first { // the Logger hears it as the reason
 			gs.handleError(c.err)
 		} else {
-			gs.observe("component failed", c.err)
+			gs.observe("component failed", "component "+c.name+": "+f.text, c.err)
 		}
 	}
 	close(c.done) // last: the stop may end with it, and nothing is told after that
 }
 
-// waitForComponents is the run of a step that waits for components.
+// waitForComponents is the run of a step that waits for components. Of several listeners of a server, the
+// first error stands for all; the others were told when they occurred.
 func (s *step) waitForComponents(ctx context.Context) error {
-	var errs []error
+	var first error
 	for _, c := range s.components { // nothing is added any more, nor taken away
 		if !c.launched {
 			continue
 		}
 		select {
 		case <-c.done:
-			errs = append(errs, c.err)
+			first = cmp.Or(first, c.err)
 		case <-ctx.Done():
-			return errors.Join(append(errs, context.Cause(ctx))...)
+			return cmp.Or(first, context.Cause(ctx))
 		}
 	}
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return errors.Join(errs...)
+	return first
 }
 
 // saysStopped reports whether err is how a function says that it has ended because it was told to, and

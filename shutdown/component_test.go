@@ -131,15 +131,25 @@ func TestComponentIsFinished(t *testing.T) {
 		{"wrapped context.Canceled", fmt.Errorf("wrapped: %w", context.Canceled)},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name+" before the trigger", func(t *testing.T) {
-			gs := newService(t)
-			gs.component("job", returns(tt.end))
-			gs.start()
-			synctest.Wait()
-			assert.False(t, gs.isDraining(), "it requests the stop")
-			require.NoError(t, gs.stop())
-			assert.Empty(t, rowsOf(gs.Report()), "what ended before is not waited for")
-		})
+		if errors.Is(tt.end, context.Canceled) {
+			bubble(t, tt.name+" before the trigger is a failure", func(t *testing.T) {
+				gs := newService(t)
+				gs.component("job", returns(tt.end))
+				gs.start()
+				require.ErrorIs(t, gs.Wait(), tt.end)
+				assert.Equal(t, "error", states(gs.Report()))
+			})
+		} else {
+			bubble(t, tt.name+" before the trigger", func(t *testing.T) {
+				gs := newService(t)
+				gs.component("job", returns(tt.end))
+				gs.start()
+				synctest.Wait()
+				assert.False(t, gs.isDraining(), "it requests the stop")
+				require.NoError(t, gs.stop())
+				assert.Empty(t, rowsOf(gs.Report()), "what ended before is not waited for")
+			})
+		}
 		bubble(t, tt.name+" after the trigger", func(t *testing.T) {
 			gs := newService(t)
 			gs.component("job", func(ctx context.Context) error { <-ctx.Done(); return tt.end })

@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,23 +34,21 @@ func (timeoutError) Is(target error) bool { return target == context.DeadlineExc
 // errRequested is the reason of Shutdown(nil).
 var errRequested = errors.New("shutdown: requested")
 
+// errGoexit is the error of user code that ended its goroutine instead of returning.
+var errGoexit = errors.New("shutdown: runtime.Goexit was called")
+
 // A CallbackError says which step of the stop failed: a callback, a server's drain, the wait for a
-// component, a manager's hook. Its text is taken when it is recorded, and later calls of Error run no
-// method of Err.
+// component, a manager's hook.
 type CallbackError struct {
 	Name  string // of the callback, the server, the component or the manager
-	Phase Phase  // 0 for a manager's hooks, which come before and after all phases
+	Phase Phase  // 0 for what comes before and after the phases
+	Stage string // what that is: "start", "finish", "release" or "observers"; else empty
 	Err   error  // what it returned, a *PanicError, or one that Is ErrTimeout
-
-	text string // of it all, if it was recorded
 }
 
 // Error returns name, phase and the text of Err: "mysql (store): connection lost".
 func (e *CallbackError) Error() string {
-	if e.text != "" {
-		return e.text
-	}
-	return fmt.Sprintf("%s (%s): %s", e.Name, e.Phase, guard.Text(e.Err))
+	return fmt.Sprintf("%s (%s): %s", e.Name, cmp.Or(e.Stage, e.Phase.String()), guard.Text(e.Err))
 }
 
 // Unwrap returns Err.
@@ -60,15 +59,10 @@ func (e *CallbackError) Unwrap() error { return e.Err }
 type ComponentError struct {
 	Name string // as given to Go
 	Err  error  // what it returned, or a *PanicError
-
-	text string // of it all, if it was recorded
 }
 
 // Error returns name and the text of Err: "component consumer: broker is gone".
 func (e *ComponentError) Error() string {
-	if e.text != "" {
-		return e.text
-	}
 	return fmt.Sprintf("component %s: %s", e.Name, guard.Text(e.Err))
 }
 
@@ -80,17 +74,11 @@ func (e *ComponentError) Unwrap() error { return e.Err }
 type PanicError struct {
 	Value any    // the argument of panic
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
-
-	text string // of Value, if it was recorded
 }
 
 // Error returns "panic: " and the value, an empty line, and the stack.
 func (e *PanicError) Error() string {
-	text := e.text
-	if text == "" {
-		text = guard.Text(e.Value)
-	}
-	return fmt.Sprintf("panic: %s\n\n%s", text, e.Stack)
+	return fmt.Sprintf("panic: %s\n\n%s", guard.Text(e.Value), e.Stack)
 }
 
 // Unwrap returns Value if it is an error, otherwise nil.
@@ -125,19 +113,26 @@ type finding struct {
 // find looks at the error of a guarded call, or any other error of a user. cause is that of the
 // context which the user's function had.
 func find(err, cause error) finding {
+	if err == guard.ErrExited { //nolint:errorlint // never wrapped
+		err = errGoexit
+	}
 	f := finding{err: err}
 	switch e := err.(type) { //nolint:errorlint // what guard returns is not wrapped
 	case nil:
 		return f
 	case *guard.Panic:
 		f.panicked = true
-		p := &PanicError{Value: e.Value, Stack: e.Stack, text: e.Text}
-		f.err, f.text = p, p.Error()
+		f.err, f.text = &PanicError{Value: e.Value, Stack: e.Stack}, fmt.Sprintf("panic: %s\n\n%s", e.Text, e.Stack)
 		return f
+	case *ComponentError:
+		_, f.panicked = e.Err.(*PanicError) //nolint:errorlint // of ours, never wrapped
+		f.text = guard.Text(e.Err)          // the rest stands in its row
 	case *deadline:
 		f.before = e
 	}
-	f.text = guard.Text(err)
+	if f.text == "" {
+		f.text = guard.Text(err)
+	}
 	// What a method that panics or hangs would have told counts as no.
 	found := make(chan finding, 1)
 	if guard.Within(guard.Moment, "shutdown/error", func() error {
@@ -160,6 +155,8 @@ func check(what, name string, value any) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("shutdown: %s without a name", what)
+	case reflect.ValueOf(value).Kind() == reflect.Func && isNil(value):
+		return fmt.Errorf("shutdown: %s %q has no function", what, name)
 	case isNil(value):
 		return fmt.Errorf("shutdown: %s %q is nil", what, name)
 	}

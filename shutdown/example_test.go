@@ -229,22 +229,22 @@ func ExamplePoll() {
 // What took how long, and what went wrong.
 func ExampleReport_String() {
 	fmt.Print(shutdown.Report{ // of GracefulShutdown.Report
-		Reason:  errors.New("posixsignal: received terminated"),
+		Reason:  errors.New("signals: received terminated"),
 		Manager: "posixsignal",
 		Start:   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
 		Total:   1212 * time.Millisecond,
-		Delay:   500 * time.Millisecond,
-		Linger:  110 * time.Millisecond,
-		Callbacks: []shutdown.CallbackReport{
+		Steps: []shutdown.Step{
+			{Stage: "delay", State: shutdown.StateOK, Duration: 500 * time.Millisecond},
+			{Stage: "linger", State: shutdown.StateOK, Start: 500 * time.Millisecond, Duration: 110 * time.Millisecond},
 			{Name: "api", Phase: shutdown.PhaseIngress, State: shutdown.StateOK, Start: 610 * time.Millisecond, Duration: 600 * time.Millisecond},
 			{Name: "mysql", Phase: shutdown.PhaseStore, State: shutdown.StateError, Start: 1210 * time.Millisecond, Duration: 2 * time.Millisecond,
-				Err: errors.New("mysql (store): connection lost")},
+				Err: &shutdown.CallbackError{Name: "mysql", Phase: shutdown.PhaseStore, Err: errors.New("connection lost")}},
 		},
 	})
 	// Output:
-	// shutdown: posixsignal: received terminated (posixsignal), 1.21s
-	//   delay           |#################                       | 500ms
-	//   linger          |                 ###                    | 110ms
+	// shutdown: signals: received terminated, by posixsignal, 1.21s
+	//   delay           |#################                       | 500ms   ok
+	//   linger          |                 ###                    | 110ms   ok
 	//   ingress  api    |                    ####################| 600ms   ok
-	//   store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
+	//   store    mysql  |                                       #| 2ms     error: connection lost
 }

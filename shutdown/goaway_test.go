@@ -47,22 +47,22 @@ func serveHTTP2(t *testing.T, gs service) (l *listener, request func(takes time.
 // What is on its way when a connection is told to leave would be lost: net/http throws it away.
 func TestHTTP2IsToldToLeaveInAQuietMoment(t *testing.T) {
 	type request struct{ at, takes, answered time.Duration } // all after the trigger
-	inDelay := []shutdown.Option{shutdown.Delay(sec)}
+	inLinger := []shutdown.Option{shutdown.Linger(sec)}
 	tests := []struct {
 		name     string
 		options  []shutdown.Option
 		requests []request
 	}{
 		{
-			"one request is held back until it is sure that no other comes", inDelay,
+			"one request is held back until it is sure that no other comes", inLinger,
 			[]request{{1 * ms, 5 * ms, 106 * ms}},
 		},
 		{
-			"one that comes meanwhile is served, and they wait for each other", inDelay,
+			"one that comes meanwhile is served, and they wait for each other", inLinger,
 			[]request{{1 * ms, 5 * ms, 156 * ms}, {51 * ms, 5 * ms, 156 * ms}},
 		},
 		{
-			"a client that never stops sending is told after a while", inDelay,
+			"a client that never stops sending is told after a while", inLinger,
 			[]request{
 				{1 * ms, 0, 301 * ms}, {51 * ms, 0, 301 * ms}, {101 * ms, 0, 301 * ms},
 				{151 * ms, 0, 301 * ms}, {201 * ms, 0, 301 * ms}, {251 * ms, 0, 301 * ms},
@@ -70,12 +70,12 @@ func TestHTTP2IsToldToLeaveInAQuietMoment(t *testing.T) {
 			},
 		},
 		{
-			"one that takes long is not waited for", inDelay,
+			"one that takes long is not waited for", inLinger,
 			[]request{{1 * ms, 5 * ms, 106 * ms}, {2 * ms, 600 * ms, 602 * ms}},
 		},
 		{
 			"when the server shuts down, holding back is over",
-			[]shutdown.Option{shutdown.Delay(50 * ms), shutdown.Linger(0)},
+			[]shutdown.Option{shutdown.Linger(50 * ms)},
 			[]request{{1 * ms, 5 * ms, 50 * ms}},
 		},
 	}
@@ -102,23 +102,24 @@ func TestHTTP2IsToldToLeaveInAQuietMoment(t *testing.T) {
 
 func TestHTTP2ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gs := newService(t, shutdown.Delay(sec))
+		gs := newService(t, shutdown.Delay(sec), shutdown.Linger(sec))
 		l, post := serveHTTP2(t, gs)
-		before := time.Now()
+		begin := time.Now()
 		require.NoError(t, post(0))
-		assert.Zero(t, time.Since(before), "held back before the trigger")
 		gs.Shutdown(nil)
+		time.Sleep(500 * ms)
 		require.NoError(t, post(0))
+		assert.Equal(t, 500*ms, time.Since(begin), "held back before Delay was over")
+		require.EqualValues(t, 1, l.dialed.Load(), "told to leave before Delay was over")
+		time.Sleep(501 * ms)
 		require.NoError(t, post(0))
-		assert.Greater(t, l.dialed.Load(), int32(1), "connections")
 		require.NoError(t, gs.Wait())
-		assert.Less(t, lingered(gs.Report()), 500*ms, "the first connection is still there")
+		assert.Less(t, lingered(gs.Report()), 500*ms, "the connection is still there")
 	})
 }
 
 func TestHTTP2WithTLS(t *testing.T) {
-	gs := newService(t, shutdown.Linger(0))
-	release := gs.holdStop()
+	gs := newService(t, shutdown.Linger(time.Hour), shutdown.Grace(3*time.Hour))
 	entered, goOn := make(chan struct{}), make(chan struct{})
 	var connections atomic.Int32
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -166,7 +167,6 @@ func TestHTTP2WithTLS(t *testing.T) {
 	}
 	close(goOn)
 	assert.Equal(t, first, <-waited, "the one in flight")
-	release()
 	srv.Client().Transport.(*http.Transport).CloseIdleConnections()
 	require.NoError(t, gs.Wait())
 }

@@ -28,7 +28,7 @@ func TestGRPCServerIsDrainedOrCut(t *testing.T) {
 		over    chan struct{} // closed when the test is over
 	}
 	const cut = "grpc (ingress): shutdown: timed out after 5s: "
-	const notReturned = "grpc (ingress): shutdown: timed out after 5.1s: " +
+	const notReturned = "grpc (ingress): shutdown: timed out after 5s: " +
 		"cutting what was left has not returned"
 	tests := []struct {
 		name     string
@@ -74,7 +74,7 @@ func TestGRPCServerIsDrainedOrCut(t *testing.T) {
 			stop:     func(c calls) { <-c.over },
 			options:  []shutdown.Option{shutdown.Tail(0)},
 			total:    5 * sec,
-			err:      cut + "cutting what was left has not returned",
+			err:      "grpc (ingress): shutdown: timed out after 4.98s: cutting what was left has not returned",
 			stops:    1,
 		},
 		{

@@ -173,23 +173,29 @@ func (s service) serveOn(srv *http.Server, l net.Listener) {
 	s.component("http", func(context.Context) error { return srv.Serve(l) })
 }
 
-// A reportRow is the report's row of one callback, server, component or hook.
-type reportRow = shutdown.CallbackReport
-
 // newReport returns a report with rows.
-func newReport(r shutdown.Report, rows ...reportRow) shutdown.Report {
-	r.Callbacks = rows
+func newReport(r shutdown.Report, rows ...shutdown.Step) shutdown.Report {
+	r.Steps = rows
 	return r
 }
 
-func allRows(r shutdown.Report) []reportRow    { return r.Callbacks }
-func delayed(r shutdown.Report) time.Duration  { return r.Delay }
-func lingered(r shutdown.Report) time.Duration { return r.Linger }
+func delayed(r shutdown.Report) time.Duration  { return stageRow(r, "delay").Duration }
+func lingered(r shutdown.Report) time.Duration { return stageRow(r, "linger").Duration }
+
+// stageRow returns the first row of a stage, or the zero Step.
+func stageRow(r shutdown.Report, stage string) shutdown.Step {
+	for _, row := range r.Steps {
+		if row.Stage == stage {
+			return row
+		}
+	}
+	return shutdown.Step{}
+}
 
 // rowsOf returns the rows of the phases: callbacks, servers and components, but no hooks.
-func rowsOf(r shutdown.Report) []reportRow {
-	var rows []reportRow
-	for _, row := range allRows(r) {
+func rowsOf(r shutdown.Report) []shutdown.Step {
+	var rows []shutdown.Step
+	for _, row := range r.Steps {
 		if row.Phase > 0 {
 			rows = append(rows, row)
 		}
@@ -198,22 +204,22 @@ func rowsOf(r shutdown.Report) []reportRow {
 }
 
 // hookRow returns the row of a manager's hook, "start" or "finish".
-func hookRow(t *testing.T, r shutdown.Report, stage, name string) reportRow {
+func hookRow(t *testing.T, r shutdown.Report, stage, name string) shutdown.Step {
 	t.Helper()
-	for _, row := range allRows(r) {
-		if row.Phase.String() == stage && row.Name == name {
+	for _, row := range r.Steps {
+		if row.Stage == stage && row.Name == name {
 			return row
 		}
 	}
 	t.Fatalf("the report has no row of the %s hook of %q:\n%s", stage, name, r)
-	return reportRow{}
+	return shutdown.Step{}
 }
 
 // row returns the row called name; if there are several, the first that is not ok.
-func row(t *testing.T, r shutdown.Report, name string) reportRow {
+func row(t *testing.T, r shutdown.Report, name string) shutdown.Step {
 	t.Helper()
-	var found *reportRow
-	for _, row := range allRows(r) {
+	var found *shutdown.Step
+	for _, row := range r.Steps {
 		if row.Name == name && (found == nil || found.State == shutdown.StateOK) {
 			found = &row
 		}
@@ -236,8 +242,12 @@ func states(r shutdown.Report) string {
 // assertTook compares how long something took that was given up at its deadline.
 func assertTook(t *testing.T, want, got time.Duration, message ...any) {
 	t.Helper()
-	assert.Equal(t, want, got, message...)
+	assert.GreaterOrEqual(t, got, want-3*notice, message...)
+	assert.LessOrEqual(t, got, want+notice, message...)
 }
+
+// notice is how long a function gets to return after its deadline.
+const notice = 10 * ms
 
 // A manager is a Manager whose parts are functions, all of them optional.
 type manager struct {

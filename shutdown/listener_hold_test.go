@@ -160,7 +160,7 @@ func TestHoldingEnds(t *testing.T) {
 			tt.before(l, held)
 			synctest.Wait()
 			require.NoError(t, gs.stop())
-			assert.Equal(t, tt.want, lingered(gs.Report()))
+			assert.Equal(t, tt.want, stageRow(gs.Report(), "close").Duration)
 			require.NoError(t, held.Close())
 		})
 	}

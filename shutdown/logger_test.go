@@ -26,19 +26,19 @@ func TestLoggerAndErrorHandlerAreCalledInOrder(t *testing.T) {
 		gs := newService(t, shutdown.Logger(textLogger(&log)),
 			shutdown.ErrorHandler(func(err error) { handled = append(handled, err.Error()) }))
 		gs.callback("a", 1, returns(errors.New("A")))
-		gs.callback("b", 2, sleep(sec))
+		gs.callback("b", 2, sleep(2*sec))
 		gs.callback("c", 3, returns(errors.New("C")))
 		gs.Shutdown(errors.New("because"))
 		require.Error(t, gs.Wait())
 		assert.Equal(t, []string{"a (phase 1): A", "c (phase 3): C"}, handled)
 		assert.Equal(t, strings.Join([]string{
-			`level=INFO msg="shutdown begins" reason=because manager=""`,
-			`level=ERROR msg="shutdown callback failed" error="a (phase 1): A"`,
-			`level=ERROR msg="shutdown callback failed" error="c (phase 3): C"`,
+			`level=INFO msg="shutdown begins" reason=because`,
+			`level=ERROR msg="shutdown step failed" error="a (phase 1): A"`,
+			`level=INFO msg="waiting for b, 1s of 25s"`,
+			`level=ERROR msg="shutdown step failed" error="c (phase 3): C"`,
 			`level=ERROR msg="shutdown complete, with errors" report.reason=because` +
-				` report.manager="" report.total=1s report.delay=0s report.linger=0s` +
-				` report.callbacks="[phase 1 a: error after 0s: a (phase 1): A` +
-				` phase 2 b: ok after 1s phase 3 c: error after 0s: c (phase 3): C]"`,
+				` report.total=2s "report.phase 1.a"="0s error: A" "report.phase 3.c"="0s error: C"` +
+				` "report.phase 2.b"="2s ok"`,
 			"",
 		}, "\n"), log.String())
 	})
@@ -149,7 +149,7 @@ func TestLoggerOrErrorHandlerMisbehaves(t *testing.T) {
 		}
 		err := gs.stop()
 		assert.Equal(t, 3, calls)
-		const who = "shutdown: Logger or ErrorHandler: "
+		const who = "Logger or ErrorHandler (observers): "
 		assert.ErrorContains(t, err, who+"panic: handler")
 		assert.ErrorContains(t, err, who+"shutdown: runtime.Goexit was called")
 	})

@@ -123,7 +123,8 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 		Waiting: gs.waiting,
 		Failed: func(err error) {
 			f := find(err, nil)
-			gs.observe("shutdown manager failed", &textError{m.name + ": " + f.text, f.err})
+			text := m.name + ": " + f.text
+			gs.observe("shutdown manager failed", text, &textError{text, f.err})
 		},
 	})
 	call := guard.Go(ctx, m.label(), func() error {

@@ -19,7 +19,11 @@ func TestAddManagerRefuses(t *testing.T) {
 		t.Error("a manager of a refused call was started")
 		return nil
 	}}
-	assert.EqualError(t, gs.AddManager(good, nil), "shutdown: AddManager: manager 1 is nil")
+	nilManager := "shutdown: AddManager: manager 1 is nil"
+	assert.EqualError(t, gs.AddManager(good, nil), nilManager)
+	assert.EqualError(t, gs.Start(t.Context()), nilManager, "what was refused comes back")
+
+	gs = newService(t)
 	require.NoError(t, gs.AddManager(), "none at all")
 	gs.start()
 	assert.ErrorIs(t, gs.AddManager(&manager{name: "late"}), shutdown.ErrAlreadyStarted)
@@ -196,9 +200,11 @@ func TestRelease(t *testing.T) {
 		gs.start()
 		took, err := gs.timedStop()
 		assertTook(t, 100*ms, took)
-		require.Len(t, reported, 1)
-		assert.ErrorContains(t, reported[0], "panics: release: panic: boom\n")
+		require.Len(t, reported, 2)
+		assert.ErrorContains(t, reported[0], "panics (release): panic: boom\n")
 		assert.ErrorIs(t, err, reported[0])
+		assert.EqualError(t, reported[1], "hangs (release): shutdown: timed out after 100ms")
+		assert.ErrorIs(t, err, reported[1])
 		_, ok := errors.AsType[*shutdown.PanicError](err)
 		assert.True(t, ok)
 	})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/inorder"
@@ -24,9 +23,9 @@ func (gs *GracefulShutdown) log(level slog.Level, message string, attrs ...slog.
 	}
 }
 
-// observe tells the Logger and the ErrorHandler of err, whose text has been recorded.
-func (gs *GracefulShutdown) observe(message string, err error) {
-	gs.log(slog.LevelError, message, slog.String("error", err.Error()))
+// observe tells the Logger and the ErrorHandler of err. Its text is that which was recorded.
+func (gs *GracefulShutdown) observe(message, text string, err error) {
+	gs.log(slog.LevelError, message, slog.String("error", text))
 	gs.handleError(err)
 }
 
@@ -42,11 +41,13 @@ func (gs *GracefulShutdown) watchStep(s Step) {
 	}
 }
 
-// observerFailed returns what records the first panic of an observer; it may panic at each call.
+// observerFailed returns what records the panics of an observer, but not all if it panics at each call.
 func (gs *GracefulShutdown) observerFailed(name string) func(error) {
-	var once sync.Once
+	most := 10
 	return func(err error) {
-		once.Do(func() { gs.end(-1, &step{name: name, stage: stage{kind: kindObservers}}, find(err, nil)) })
+		if most--; most >= 0 {
+			gs.end(-1, &step{name: name, stage: stage{kind: kindObservers}}, find(err, nil))
+		}
 	}
 }
 

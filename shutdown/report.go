@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gracekit/gracekit/internal/guard"
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
@@ -50,7 +51,7 @@ func (r Report) errors() []error {
 //	  delay           |#################                       | 500ms   ok
 //	  linger          |                 ###                    | 110ms   ok
 //	  ingress  api    |                    ####################| 600ms   ok
-//	  store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
+//	  store    mysql  |                                       #| 2ms     error: connection lost
 //
 // Of errors it shows the first line; what a terminal would not print is escaped.
 func (r Report) String() string {
@@ -63,13 +64,13 @@ func (r Report) String() string {
 	nameWidth, stageWidth := 0, 0
 	for _, s := range r.Steps {
 		nameWidth = max(nameWidth, utf8.RuneCountInString(oneline.Escape(s.Name)))
-		stageWidth = max(stageWidth, len(s.Stage))
+		stageWidth = max(stageWidth, len(s.stage()))
 	}
 	for _, s := range r.Steps {
 		if s.State == StateRunning {
 			s.Duration = max(0, r.Total-s.Start)
 		}
-		line := fmt.Sprintf("  %-*s  %-*s  |%s| %-7v %s", stageWidth, s.Stage, nameWidth, oneline.Escape(s.Name),
+		line := fmt.Sprintf("  %-*s  %-*s  |%s| %-7v %s", stageWidth, s.stage(), nameWidth, oneline.Escape(s.Name),
 			bar(s.Start, s.Duration, r.Total), oneline.Round(s.Duration), s.outcome())
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
@@ -78,11 +79,18 @@ func (r Report) String() string {
 
 // headline is why the service stops, and who has said so.
 func (r Report) headline() string {
-	text := strings.TrimPrefix(oneline.First(r.reason), "shutdown: ")
+	text := strings.TrimPrefix(oneline.First(r.reasonText()), "shutdown: ")
 	if r.Manager != "" {
 		text += ", by " + oneline.Escape(r.Manager)
 	}
 	return text
+}
+
+func (r Report) reasonText() string {
+	if r.reason == "" && r.Reason != nil { // not recorded but made by hand
+		return guard.Text(r.Reason)
+	}
+	return r.reason
 }
 
 // bar returns a bar of barWidth characters for the whole, at least one of them a mark.
@@ -102,7 +110,7 @@ func bar(start, duration, total time.Duration) string {
 // LogValue implements [slog.LogValuer]: a group of reason, manager, total, and an attribute for each
 // step. Of many steps those that failed come first, and the rest is counted.
 func (r Report) LogValue() slog.Value {
-	attrs := []slog.Attr{slog.String("reason", oneline.First(r.reason))}
+	attrs := []slog.Attr{slog.String("reason", oneline.First(r.reasonText()))}
 	if r.Manager != "" {
 		attrs = append(attrs, slog.String("manager", r.Manager))
 	}
@@ -113,7 +121,7 @@ func (r Report) LogValue() slog.Value {
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(ok(a), ok(b)) })
 	seen := make(map[string]int)
 	for _, s := range steps[:min(most, len(steps))] {
-		key := strings.Trim(s.Stage+"."+s.Name, ".")
+		key := strings.Trim(s.stage()+"."+oneline.Escape(s.Name), ".")
 		if seen[key]++; seen[key] > 1 { // one of the same name must not hide the other
 			key = fmt.Sprintf("%s#%d", key, seen[key])
 		}
@@ -146,5 +154,5 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Total   float64   `json:"totalMs"`
 		Steps   []Step    `json:"steps"`
 		Stacks  string    `json:"stacks,omitempty"`
-	}{r.reason, r.Manager, r.Start, milliseconds(r.Total), r.Steps, string(r.Stacks)})
+	}{r.reasonText(), r.Manager, r.Start, milliseconds(r.Total), r.Steps, string(r.Stacks)})
 }

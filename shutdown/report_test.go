@@ -30,20 +30,20 @@ func TestReportTimeline(t *testing.T) {
 		gs.start()
 		m.request(errors.New("the platform says so"))
 		time.Sleep(5 * sec)
-		assert.Equal(t, `shutdown: the platform says so (platform), 5s
+		assert.Equal(t, `shutdown: the platform says so, by platform, 5s
   start    platform  |#                                       | 0s      ok
-  delay              |################                        | 2s
+  delay              |################                        | 2s      ok
   ingress  api       |                ################        | 2s      ok
   work     übung     |                                ########| 1s      running
 `, gs.Report().String())
 		require.Error(t, gs.Wait())
-		assert.Equal(t, `shutdown: the platform says so (platform), 10s
+		assert.Equal(t, `shutdown: the platform says so, by platform, 10s
   start    platform  |#                                       | 0s      ok
-  delay              |########                                | 2s
+  delay              |########                                | 2s      ok
   ingress  api       |        ########                        | 2s      ok
-  work     übung     |                ########################| 6s      timeout: `+
-			`übung (work): shutdown: timed out after 6s
-  store    mysql     |                                       #| 0s      error: mysql (store): two
+  work     übung     |                ########################| 6.01s   timeout: `+
+			`shutdown: timed out after 6s
+  store    mysql     |                                       #| 0s      error: two
   finish   platform  |                                       #| 0s      ok
 `, gs.Report().String())
 		assert.True(t, gs.Report().Failed())
@@ -56,9 +56,9 @@ func TestReportTimeline(t *testing.T) {
 		})
 		gs.start()
 		require.NoError(t, gs.stop())
-		assert.Equal(t, `shutdown: shutdown: requested, 4s
+		assert.Equal(t, `shutdown: requested, 4s
   start   platform  |##########                              | 1s      ok
-  delay             |          ##############################| 3s
+  delay             |          ##############################| 3s      ok
   finish  platform  |                                       #| 0s      ok
 `, gs.Report().String())
 	})
@@ -126,7 +126,7 @@ func TestReportDuringTheStop(t *testing.T) {
 		r = gs.Report()
 		time.Sleep(time.Hour)
 		assert.Equal(t, r, gs.Report(), "a final report stays as it is")
-		allRows(r)[0].Name = "changed by its owner"
+		r.Steps[0].Name = "changed by its owner"
 		assert.NotEqual(t, r, gs.Report(), "the rows are shared")
 	})
 }
@@ -136,17 +136,17 @@ func TestReportAsLogValue(t *testing.T) {
 		shutdown.Report{
 			Reason: errors.New("why"), Manager: "m", Start: time.Now(), Total: 1500 * ms,
 		},
-		reportRow{
+		shutdown.Step{
 			Name: "db", Phase: shutdown.PhaseStore, State: shutdown.StateError,
 			Duration: 1234567 * time.Nanosecond, Err: errors.New("gone\nreally"),
 		},
-		reportRow{Name: "db", Phase: shutdown.PhaseFlush, State: shutdown.StateOK},
+		shutdown.Step{Name: "db", Phase: shutdown.PhaseFlush, State: shutdown.StateOK},
+		shutdown.Step{Name: "db", Phase: shutdown.PhaseFlush, State: shutdown.StateTimeout},
 	)
 	var text, jsonText bytes.Buffer
 	textLogger(&text).Info("stopped", "report", r)
 	assert.Equal(t, `level=INFO msg=stopped report.reason=why report.manager=m report.total=1.5s`+
-		` report.delay=0s report.linger=0s`+
-		` report.callbacks="[store db: error after 1.23ms: gone flush db: ok after 0s]"`+"\n",
+		` report.store.db="1.23ms error: gone" report.flush.db="0s ok" report.flush.db#2="0s timeout"`+"\n",
 		text.String())
 
 	// Two callbacks of one name are both there for a reader of JSON, to whom a key is there once.
@@ -156,7 +156,8 @@ func TestReportAsLogValue(t *testing.T) {
 	again, err := json.Marshal(decoded)
 	require.NoError(t, err)
 	assert.Contains(t, string(again), "gone")
-	assert.Contains(t, string(again), "flush db: ok")
+	assert.Contains(t, string(again), `"flush.db":"0s ok"`)
+	assert.Contains(t, string(again), `"flush.db#2":"0s timeout"`)
 }
 
 // Names and errors may come from a client. Each row has one line, whatever is in them, and the
@@ -184,7 +185,7 @@ func TestReportWithHostileText(t *testing.T) {
 		report := gs.Report()
 		text := report.String()
 		assert.NotContains(t, text, "forged")
-		assert.Len(t, barLines(t, text), len(allRows(report)), "one line for each row")
+		assert.Len(t, barLines(t, text), len(report.Steps), "one line for each row")
 		for _, c := range text {
 			if c != '\n' && (unicode.IsControl(c) || c == '\u2028' || c == '\u202e') {
 				t.Errorf("%U comes out", c)
@@ -211,17 +212,16 @@ func TestReportOfOddNumbers(t *testing.T) {
 	type report = shutdown.Report
 	for _, r := range []report{
 		{},
-		newReport(report{Total: -sec}, reportRow{Start: -time.Hour, Duration: time.Hour}),
-		newReport(report{Total: 1}, reportRow{Start: time.Hour, Duration: huge}),
-		newReport(report{Total: huge, Delay: huge, Linger: huge},
-			reportRow{Start: huge, Duration: huge}),
-		newReport(report{Linger: sec}, reportRow{Phase: -1, Duration: 2 * sec}),
-		newReport(report{}, reportRow{Phase: -5, State: "?", Err: errors.New("")}),
-		newReport(report{}, reportRow{Start: -time.Hour, Duration: -time.Hour}),
+		newReport(report{Total: -sec}, shutdown.Step{Start: -time.Hour, Duration: time.Hour}),
+		newReport(report{Total: 1}, shutdown.Step{Start: time.Hour, Duration: huge}),
+		newReport(report{Total: huge}, shutdown.Step{Start: huge, Duration: huge}),
+		newReport(report{}, shutdown.Step{Phase: -1, Duration: 2 * sec}),
+		newReport(report{}, shutdown.Step{Phase: -5, State: "?", Err: errors.New("")}),
+		newReport(report{}, shutdown.Step{Start: -time.Hour, Duration: -time.Hour}),
 	} {
 		assert.NotPanics(t, func() { _, _, _ = r.String(), r.LogValue(), r.Failed() }, "%#v", r)
 		r.Start = time.Now() // without it there is nothing to draw
-		t.Run(fmt.Sprintf("%v of %v", allRows(r), r.Total), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v of %v", r.Steps, r.Total), func(t *testing.T) {
 			text := r.String()
 			assert.Less(t, len(text), 1000)
 			for _, bar := range barLines(t, text) {
@@ -230,6 +230,4 @@ func TestReportOfOddNumbers(t *testing.T) {
 			}
 		})
 	}
-	r := newReport(report{Start: time.Now(), Total: sec, Linger: sec}, reportRow{Name: "x"})
-	assert.Contains(t, r.String(), "  linger      |")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gracekit/gracekit/internal/guard"
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
@@ -21,7 +22,7 @@ type Step struct {
 	Duration time.Duration // 0 while it is running
 	Err      error         // nil, a *CallbackError or a *ComponentError
 
-	text string // of Err, as it was recorded
+	text string // of what Err wraps, as it was recorded
 }
 
 // State is the outcome of a [Step].
@@ -47,17 +48,41 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		Start    float64 `json:"startMs"`
 		Duration float64 `json:"durationMs"`
 		Err      string  `json:"error,omitempty"`
-	}{s.Name, s.Stage, s.Phase, s.State, milliseconds(s.Start), milliseconds(s.Duration), s.text})
+	}{s.Name, s.stage(), s.Phase, s.State, milliseconds(s.Start), milliseconds(s.Duration), s.errText()})
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// outcome tells how the step went, for people: "ok", "error: mysql (store): connection lost".
+// outcome tells how the step went, for people: "ok", "error: connection lost".
 func (s Step) outcome() string {
-	if s.text == "" {
-		return string(s.State)
+	if text := s.errText(); text != "" {
+		return string(s.State) + ": " + oneline.First(text)
 	}
-	return string(s.State) + ": " + oneline.First(s.text)
+	return string(s.State)
+}
+
+// errText and stage know what to say of a Step that was not recorded but made by hand.
+func (s Step) errText() string {
+	if s.text != "" {
+		return s.text
+	}
+	switch err := s.Err.(type) { //nolint:errorlint // the row has the name and the stage already
+	case nil:
+		return ""
+	case *CallbackError:
+		return guard.Text(err.Err)
+	case *ComponentError:
+		return guard.Text(err.Err)
+	default:
+		return guard.Text(err)
+	}
+}
+
+func (s Step) stage() string {
+	if s.Stage == "" && s.Phase > 0 {
+		return s.Phase.String()
+	}
+	return s.Stage
 }
 
 // begin adds a row for t to the report and returns its number, or -1 if t is quiet.
@@ -93,12 +118,9 @@ func (gs *GracefulShutdown) end(row int, t *step, f finding) {
 	err := f.failure(t)
 	gs.mu.Lock()
 	s := &gs.report.Steps[row]
-	s.State, s.Err = f.state(), err
+	s.State, s.Err, s.text = f.state(), err, f.text
 	if gs.isDraining() {
 		s.Duration = time.Since(gs.report.Start) - s.Start
-	}
-	if err != nil {
-		s.text = err.Error() // ours, with the text that was recorded
 	}
 	delete(gs.running, row)
 	gs.watchStep(*s)
@@ -106,7 +128,7 @@ func (gs *GracefulShutdown) end(row int, t *step, f finding) {
 
 	_, ok := err.(*CallbackError)            //nolint:errorlint // a component's error was told when it occurred
 	if ok && t.stage.kind != kindObservers { // an observer that fails is not told of it
-		gs.observe("shutdown step failed", err)
+		gs.observe("shutdown step failed", fmt.Sprintf("%s (%s): %s", t.name, t.stage, f.text), err)
 	}
 }
 
@@ -118,8 +140,11 @@ func (f finding) failure(t *step) error {
 	case *ComponentError: // names itself
 		return err
 	}
-	text := fmt.Sprintf("%s (%s): %s", t.name, t.stage, f.text)
-	return &CallbackError{Name: t.name, Phase: t.stage.phase, Err: f.err, text: text}
+	err := &CallbackError{Name: t.name, Phase: t.stage.phase, Err: f.err}
+	if t.stage.kind != kindPhase {
+		err.Stage = t.stage.String()
+	}
+	return err
 }
 
 func (f finding) state() State {

@@ -71,9 +71,9 @@ type stop struct {
 	ctx    context.Context // the parent of every step's
 
 	stagesLeft int           // that share Tail
-	hangs      bool          // a step was abandoned
+	hangs      bool          // a step was late
 	stacks     *guard.Call   // takes profile
-	profile    limitedBuffer // of all goroutines, after the first stage of which something hangs
+	profile    limitedBuffer // of all goroutines, after the first stage in which a step was late
 }
 
 type stopKey struct{}
@@ -97,17 +97,16 @@ func (gs *GracefulShutdown) stop(reason error) {
 
 func (s *stop) begin() {
 	gs := s.gs
-	f := find(s.reason, nil)
+	f, reason := find(s.reason, nil), guard.Text(s.reason)
 	gs.mu.Lock()
-	s.begun = gs.report.Start
-	gs.report.reason = f.text
+	s.begun, gs.report.reason = gs.report.Start, reason
 	manager, settled := gs.report.Manager, gs.settled
 	gs.mu.Unlock()
 	if f.before != nil {
 		gs.clock.tighten(f.before.at)
 	}
 
-	attrs := []slog.Attr{slog.String("reason", oneline.First(f.text))}
+	attrs := []slog.Attr{slog.String("reason", oneline.First(reason))}
 	if manager != "" {
 		attrs = append(attrs, slog.String("manager", manager))
 	}
@@ -261,7 +260,11 @@ func (s *stop) runStage(steps []*step) {
 			case t.cut != nil && (e.kind == obeyed || e.kind == expired):
 				cutting[e.step] = true
 				guard.Go(ctx, t.label(), func() error {
-					f := find(guard.Within(min(cutTime, s.left()), t.label(), t.cut), nil)
+					err := guard.Within(min(cutTime, s.left()), t.label(), t.cut)
+					if err == guard.ErrHangs { //nolint:errorlint // never wrapped
+						err = errors.New("cutting what was left has not returned")
+					}
+					f := find(err, nil)
 					events <- event{step: e.step, kind: cut, found: f}
 					return nil
 				})
@@ -272,8 +275,8 @@ func (s *stop) runStage(steps []*step) {
 					took = min(took, t.timeout)
 				}
 				e.found = e.found.timedOut(took)
+				s.hangs = true
 			}
-			s.hangs = s.hangs || e.kind == expired
 			done[e.step] = true
 			left--
 			s.gs.end(rows[e.step], t, e.found)
@@ -327,7 +330,7 @@ func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (r
 }
 
 // notice returns how long what obeys its deadline is waited for.
-func (s *stop) notice() time.Duration { return min(guard.Notice, s.left()) }
+func (s *stop) notice() time.Duration { return min(guard.Notice, max(0, s.left())) }
 
 // enter does what belongs to the beginning of a stage. Stages may be missing, so each of these looks
 // whether it is due.
@@ -355,9 +358,7 @@ const cutTime = 100 * time.Millisecond
 // what is left of Tail equally.
 func (s *stop) end(st stage, begun time.Time) time.Time {
 	delay, grace, tail := s.gs.clock.ends()
-	// What comes after the last phase needs some time, and collecting what obeys its deadline does.
-	reserve := max(min(cutTime, tail.Sub(grace)/10), min(guard.Notice, tail.Sub(s.begun)/20))
-	latest := tail.Add(-reserve)
+	latest := tail.Add(-2 * s.lastMoment(tail)) // what obeys its deadline needs a moment to be heard
 	inGrace := earliest(grace, latest)
 	switch st.kind {
 	case kindStart:
@@ -376,13 +377,18 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	if begun.Before(grace) {
 		return inGrace
 	}
-	return begun.Add(latest.Sub(begun) / time.Duration(s.stagesLeft))
+	return earliest(latest, begun.Add(tail.Sub(begun)/time.Duration(s.stagesLeft)))
 }
 
-// left returns how much is left of Grace and Tail.
+// left returns how much is left of Grace and Tail for the steps before the last.
 func (s *stop) left() time.Duration {
 	_, _, tail := s.gs.clock.ends()
-	return time.Until(tail)
+	return time.Until(tail) - s.lastMoment(tail)
+}
+
+// lastMoment is kept for what comes after the last phase.
+func (s *stop) lastMoment(tail time.Time) time.Duration {
+	return min(guard.Notice, tail.Sub(s.begun)/20)
 }
 
 func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.String()) }
@@ -391,7 +397,8 @@ func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.Stri
 func (s *stop) finish() {
 	gs := s.gs
 	if s.stacks != nil {
-		s.stacks.WaitFor(s.left())
+		_, _, tail := gs.clock.ends()
+		s.stacks.WaitFor(time.Until(tail))
 	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
