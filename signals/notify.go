@@ -110,8 +110,9 @@ func (n *notifier) listen() {
 // count decides whether a signal asks, hurries or forces. The first one asks, whatever else has
 // asked before: a platform sends its SIGTERM without knowing that the program is stopping already.
 func (n *notifier) count(sig os.Signal) {
+	now := time.Now()
 	for _, c := range n.counted {
-		if time.Since(c.at) < n.forceWindow && same(sig, c.sig) {
+		if now.Sub(c.at) < n.forceWindow && same(sig, c.sig) {
 			return
 		}
 	}
@@ -127,7 +128,7 @@ func (n *notifier) count(sig os.Signal) {
 	default:
 		exit(sig, n.control.Waiting)
 	}
-	n.counted = append(n.counted, arrival{sig, time.Now()})
+	n.counted = append(n.counted, arrival{sig, now})
 }
 
 // same reports whether two signals are equal. Those of a Source may be of a type that == panics on.

@@ -85,7 +85,7 @@ func (o *Output) Expect(lines ...string) {
 	for _, want := range lines {
 		got, ok := o.Line()
 		if !ok {
-			o.t.Fatalf("the process ended before it wrote %q to %s; %s", want, o.name, o.p.written())
+			o.t.Fatalf("the process ended before %s had the line %q; %s", o.name, want, o.p.wrote())
 		}
 		if got != want {
 			o.t.Fatalf("%s: got the line %q, want %q", o.name, got, want)
@@ -104,7 +104,7 @@ func (o *Output) Await(pattern string) []string {
 		if found != nil || done {
 			o.mu.Unlock()
 			if found == nil {
-				o.t.Fatalf("the process ended before %s matched %q; %s", o.name, pattern, o.p.written())
+				o.t.Fatalf("the process ended before %s had %q; %s", o.name, pattern, o.p.wrote())
 			}
 			return found
 		}
@@ -112,6 +112,6 @@ func (o *Output) Await(pattern string) []string {
 	}
 }
 
-func (p *Process) written() string {
+func (p *Process) wrote() string {
 	return "it wrote " + p.Stdout.String() + "\nand to standard error " + p.Stderr.String()
 }

@@ -76,8 +76,8 @@ type Process struct {
 	err   error // of Cmd.Wait; set before ended is closed
 }
 
-// New returns a process that has not been started. It is killed when the test has ended, or after two
-// minutes.
+// New returns a process that has not been started. It is killed when the test has ended, or after
+// two minutes.
 func New(t testing.TB, mode string, args ...string) *Process {
 	t.Helper()
 	self, err := os.Executable()
