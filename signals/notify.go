@@ -38,7 +38,7 @@ type notifier struct {
 	cancel  context.CancelCauseFunc
 
 	arrived  <-chan os.Signal // what listen reads
-	taken    []chan os.Signal // registered with the operating system; none with Source
+	taken    []chan os.Signal // registered until the release; none with Source
 	release  func()
 	released chan struct{}
 
@@ -64,9 +64,12 @@ func notify(parent context.Context, c config) *notifier {
 		// Two places, because os/signal drops what does not fit: a burst loses neither the signal
 		// that asks nor the one that forces.
 		n.arrived = n.take(2, n.signals)
-		// By Notify and not by Ignore, which child processes inherit. Nobody reads it: from now on
-		// a write without a reader is an error for the one who writes.
-		n.take(1, brokenPipe)
+		// By Notify and not by Ignore, which child processes inherit. Nothing reads the channel.
+		if n.control.KeepSIGPIPE {
+			register(make(chan os.Signal, 1), brokenPipe)
+		} else {
+			n.take(1, brokenPipe)
+		}
 	}
 	go n.listen()
 	return n

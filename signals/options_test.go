@@ -17,7 +17,7 @@ func TestNonsensePanicsWithItsName(t *testing.T) {
 	source := make(chan os.Signal)
 	tests := map[string]func(){
 		"Signals: at least one signal is needed":            func() { signals.Signals() },
-		"Signals: nil signal":                               func() { signals.Signals(os.Interrupt, nil) },
+		"Signals: nil signal":                               func() { signals.Signals(nil) },
 		"Signals(killed): no process can catch this signal": func() { signals.Signals(os.Kill) },
 
 		"OnForce(nil): a function is needed":     func() { signals.OnForce(nil) },

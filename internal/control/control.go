@@ -15,6 +15,10 @@ type Control struct {
 	// first signal, before it looks at a second one: a stop that nobody has asked for cannot be
 	// hurried.
 	Request func(reason error)
+
+	// KeepSIGPIPE makes package signals keep SIGPIPE taken after the release. posixsignal sets it:
+	// the last log record of a stop, and the report that main prints, are written after Release.
+	KeepSIGPIPE bool
 }
 
 // SecondHurries is implemented by the option of posixsignal that package signals recognises: the

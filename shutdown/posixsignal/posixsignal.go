@@ -41,8 +41,9 @@ func (secondHurries) SecondHurries() {}
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the
 // reason. The signals are registered when [shutdown.GracefulShutdown.Start] returns, and released
-// when it has failed or the stop is complete: from then on they do what they do by default. A
-// manager is for one GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
+// when it has failed or the stop is complete: from then on they do what they do by default. Only
+// SIGPIPE stays taken, for what the program writes after the stop. A manager is for one
+// GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
 //
 // A second signal before that ends the process: one line on standard error, which says what the
 // stop is waiting for, and exit status 1, or what [signals.OnForce] says in place of that. If
@@ -64,7 +65,7 @@ func (*manager) Name() string { return "posixsignal" }
 func (m *manager) Start(ctx context.Context, request func(reason error)) error {
 	m.Release() // of a Start before that nobody released
 	c := control.FromContext(ctx)
-	c.Request = request
+	c.Request, c.KeepSIGPIPE = request, true
 	ctx = control.NewContext(context.WithoutCancel(ctx), c)
 
 	m.mu.Lock()
