@@ -29,8 +29,8 @@ import (
 	"time"
 )
 
-// variable names the mode of a process that is not to run the tests.
-const variable = "GRACEKIT_TEST_CHILD"
+// Variable is the environment variable with the mode of a process that does not run the tests.
+const Variable = "GRACEKIT_TEST_CHILD"
 
 // patience is reached only by a test that fails.
 const patience = 2 * time.Minute
@@ -39,7 +39,7 @@ const patience = 2 * time.Minute
 // that was asked for, and ends it with status 0 when that returns; in the tests' own process it
 // returns.
 func Main(modes map[string]func()) {
-	name, child := os.LookupEnv(variable)
+	name, child := os.LookupEnv(Variable)
 	if !child {
 		// Whoever runs the tests in the background may have these ignored. Children inherit that
 		// unless somebody takes the signals.
@@ -62,7 +62,7 @@ func Main(modes map[string]func()) {
 // Env is the environment of a process in a mode, for those that a test starts by other means.
 func Env(mode string) []string {
 	// The race detector waits for a second at the exit by default.
-	return append(os.Environ(), variable+"="+mode, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single")
+	return append(os.Environ(), Variable+"="+mode, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single")
 }
 
 // A Process is the test binary in one of its modes. What is to be different about its Cmd has to be
