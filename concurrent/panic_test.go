@@ -79,8 +79,8 @@ type textCounter struct{ calls int }
 
 func (c *textCounter) Error() string { c.calls++; return "call " + strconv.Itoa(c.calls) }
 
-// The text of a panic is made once, where it happens: whoever prints the error later calls no method
-// of the value.
+// The text of a panic is made once, where it happens: whoever prints the error later calls no
+// method of the value.
 func TestPanicErrorKeepsItsText(t *testing.T) {
 	value := new(textCounter)
 	got := caught(func() {

@@ -53,7 +53,8 @@ func (r *Registry) watch(ctx context.Context, c *checker) {
 			stuck, err = attempt(ctx, "health/"+c.Name, c.Probe, c.Timeout)
 			stuckSince = began
 		} else {
-			err = fmt.Errorf("%w: still running after %v", ErrTimeout, oneline.Round(began.Sub(stuckSince)))
+			running := oneline.Round(began.Sub(stuckSince))
+			err = fmt.Errorf("%w: still running after %v", ErrTimeout, running)
 		}
 		if ctx.Err() != nil {
 			return
@@ -113,7 +114,9 @@ func (r *Registry) record(c *checker, result Result) (pause time.Duration, again
 	}
 	if c.state != from {
 		c.since = now
-		r.emitLocked(Event{Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: result.Err})
+		r.emitLocked(Event{
+			Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: result.Err,
+		})
 		r.updateReadyLocked()
 	}
 

@@ -164,7 +164,8 @@ func sparkline(history []Result) string {
 			high = least + int((height-least)*result.Duration/longest)
 		}
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%d" height="%d"><title>%s, %v</title></rect>`,
-			class, x, height-high, width-2, high, result.Time.UTC().Format("15:04:05 UTC"), oneline.Round(result.Duration))
+			class, x, height-high, width-2, high,
+			result.Time.UTC().Format("15:04:05 UTC"), oneline.Round(result.Duration))
 	}
 	b.WriteString("</svg>")
 	return b.String()

@@ -127,8 +127,8 @@ type textCounter struct{ calls int }
 
 func (c *textCounter) Error() string { c.calls++; return fmt.Sprint("call ", c.calls) }
 
-// The text of a panic is made once, where it happens: whoever prints the error later calls no method
-// of a value that was in an unknown state then.
+// The text of a panic is made once, where it happens: whoever prints the error later calls no
+// method of a value that was in an unknown state then.
 func TestPanicErrorKeepsItsText(t *testing.T) {
 	value := new(textCounter)
 	ctx, cancel := context.WithCancel(t.Context())

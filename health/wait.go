@@ -129,7 +129,8 @@ func (e *WaitError) Error() string {
 	if e.Attempts == 1 {
 		attempts = "attempt"
 	}
-	text := fmt.Sprintf("health: gave up after %d %s in %v", e.Attempts, attempts, oneline.Round(e.Elapsed))
+	text := fmt.Sprintf("health: gave up after %d %s in %v",
+		e.Attempts, attempts, oneline.Round(e.Elapsed))
 	if e.Cause != nil {
 		text += ": " + unprefixed(e.Cause)
 	}
