@@ -89,7 +89,6 @@ func printSockets() {
 	sockets, err := systemd.Listeners()
 	if err != nil {
 		fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
-		return
 	}
 	fmt.Println(len(sockets), "sockets")
 	for _, s := range sockets {
@@ -165,6 +164,10 @@ func TestListeners(t *testing.T) {
 	plain, err := os.Create(filepath.Join(t.TempDir(), "plain"))
 	require.NoError(t, err)
 	defer plain.Close()
+	pipe, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	defer writer.Close()
 
 	tests := []struct {
 		name  string
@@ -177,16 +180,31 @@ func TestListeners(t *testing.T) {
 			"4 sockets\nhttp listens tcp true\ndns receives udp\nhttp listens unix true\nlog receives unixgram\n0 sockets\n",
 		},
 		{"without names", []*os.File{file(t, tcp)}, nil, "1 sockets\nunknown listens tcp true\n0 sockets\n"},
-		{"none at all", nil, []string{"LISTEN_FDS=1"}, "error: systemd: descriptor 3 (unknown): it is no\n0 sockets\n"},
-		{"a number that makes no sense", []*os.File{}, []string{"LISTEN_FDS=-1"}, `error: systemd: LISTEN_FDS is "-1", want a number from 1 to 2147483644` + "\n0 sockets\n"},
 		{
-			"more than there are", []*os.File{file(t, tcp)}, []string{"LISTEN_FDS=2000000000"},
-			"error: systemd: descriptor 4 (unknown): it is no\n0 sockets\n",
+			"none at all", nil, []string{"LISTEN_FDS=1"},
+			"error: systemd: descriptor 3 (unknown): it is no\n0 sockets\n0 sockets\n",
 		},
 		{
-			"no listening sockets", []*os.File{file(t, tcp), plain, file(t, client)}, []string{"LISTEN_FDNAMES=http:stored:connection"},
-			"error: systemd: descriptor 4 (stored): it is no socket: socket operation on non-socket; " +
-				"systemd: descriptor 5 (connection): it does not listen; Accept=yes in a socket unit is not supported\n0 sockets\n",
+			"a number that makes no sense", []*os.File{}, []string{"LISTEN_FDS=-1"},
+			`error: systemd: LISTEN_FDS is "-1", want a number from 1 to 2147483644` +
+				"\n0 sockets\n0 sockets\n",
+		},
+		{
+			"more than there are", []*os.File{file(t, tcp)}, []string{"LISTEN_FDS=2000000000"},
+			"error: systemd: descriptor 4 (unknown): it is no\n" +
+				"1 sockets\nunknown listens tcp true\n0 sockets\n",
+		},
+		{
+			"others among them",
+			[]*os.File{plain, file(t, tcp), file(t, client), pipe, file(t, udp)},
+			[]string{"LISTEN_FDNAMES=stored:http:connection:feed:dns"},
+			"error: systemd: descriptor 3 (stored): it is no socket but a file: " +
+				"socket operation on non-socket; " +
+				"systemd: descriptor 5 (connection): it is a socket that does not listen; " +
+				"Accept=yes in a socket unit is not supported; " +
+				"systemd: descriptor 6 (feed): it is no socket but a pipe: " +
+				"socket operation on non-socket\n" +
+				"2 sockets\nhttp listens tcp true\ndns receives udp\n0 sockets\n",
 		},
 	}
 	for _, tt := range tests {
