@@ -183,7 +183,7 @@ func run(gs *shutdown.GracefulShutdown) {
 func finish(gs *shutdown.GracefulShutdown) {
 	err := gs.Wait()
 	fmt.Print(gs.Report())
-	if strings.Contains(string(gs.Report().Stacks), "posixsignal_test.hang(") {
+	if strings.Contains(string(gs.Report().Stacks), "posixsignal_test.hang") {
 		fmt.Println("the culprit's stack is kept")
 	}
 	if err != nil {

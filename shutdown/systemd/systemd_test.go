@@ -184,8 +184,8 @@ func TestUnreadSocket(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	assert.ErrorContains(t, err, "systemd (finish): systemd: sending STOPPING=1: write unixgram")
 	var states []string
-	for _, c := range gs.Report().Callbacks {
-		states = append(states, c.Phase.String()+" "+c.Name+" "+string(c.State))
+	for _, c := range gs.Report().Steps {
+		states = append(states, c.Stage+" "+c.Name+" "+string(c.State))
 	}
 	assert.Equal(t, []string{"start systemd ok", "store db ok", "finish systemd error"}, states)
 }
