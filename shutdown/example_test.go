@@ -20,27 +20,19 @@ type database struct{}
 
 func (database) Close() error { return nil }
 
-// A whole service: what asks, what answers, and main's own defers, which still run.
+// A whole service. What an Add… or Go… refuses comes out of Run.
 func Example() {
-	db := database{}
-	srv := &http.Server{Addr: "127.0.0.1:8080", Handler: http.NotFoundHandler(), ReadHeaderTimeout: 5 * time.Second}
+	ctx, handler, db := context.Background(), http.NotFoundHandler(), database{}
 
-	gs := shutdown.New(
-		shutdown.Grace(25*time.Second),
-		shutdown.Delay(5*time.Second),
-		shutdown.Logger(slog.Default()),
-	)
-	err := errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("api", srv),
-		gs.AddCallback(shutdown.Closer("db", db)),
-		gs.Go("http", func(context.Context) error { return srv.ListenAndServe() }),
-	)
-	if err == nil {
-		err = gs.Run(context.Background()) // returns when a signal has asked for the stop and all of it is done
-		fmt.Fprint(os.Stderr, gs.Report())
-	}
+	l, err := net.Listen("tcp", "127.0.0.1:8080")
 	if err != nil {
+		log.Fatal(err)
+	}
+	gs := shutdown.New(shutdown.Logger(slog.Default()))
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Closer("mysql", db))
+	gs.GoHTTP("api", &http.Server{Handler: handler}, l)
+	if err := gs.Run(ctx); err != nil { // returns when a signal has asked and the stop is complete
 		log.Fatal(err)
 	}
 }
