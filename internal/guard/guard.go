@@ -143,7 +143,7 @@ func Text(v any) string {
 		return fmt.Sprintf("%T, whose text is not available: %s", v, why)
 	}
 	text := make(chan string, 2) // the second is never read
-	go func() { // not by Go: the text of what it panics with would be the next to panic
+	go func() {                  // not by Go: the text of what it panics with would be the next to panic
 		why := "it has called runtime.Goexit"
 		defer func() {
 			if v := recover(); v != nil {
