@@ -84,17 +84,11 @@ type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 
-	text string // "panic: " and the text of Value as it was then; empty in one made by a user
+	text string // of Value as it was then, see guard.PanicText; empty if a user has made it
 }
 
 // Error gives the value, an empty line and the stack.
-func (e *PanicError) Error() string {
-	text := e.text
-	if text == "" {
-		text = fmt.Sprintf("panic: %v", e.Value)
-	}
-	return text + "\n\n" + string(e.Stack)
-}
+func (e *PanicError) Error() string { return guard.PanicText(e.text, e.Value, e.Stack) }
 
 // Unwrap returns the value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {

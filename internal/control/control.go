@@ -1,5 +1,5 @@
 // Package control is what a shutdown.GracefulShutdown hands to the managers of this module beyond
-// what a [shutdown.Manager] gets. It travels as a value of the context of their Start.
+// what a shutdown.Manager gets. It travels as a value of the context of their Start.
 package control
 
 import "context"

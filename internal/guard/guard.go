@@ -25,11 +25,12 @@ var (
 
 // A Panic is what became of a panic. The packages have types of their own for users to match.
 type Panic struct {
-	Value any
+	Value any    // what panic was called with
 	Text  string // of Value, see [Text]
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
+// Error returns "panic: " and Text.
 func (p *Panic) Error() string { return "panic: " + p.Text }
 
 // Unwrap returns Value if it is an error, otherwise nil.
