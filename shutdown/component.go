@@ -103,10 +103,12 @@ func (s *step) waitForComponents(ctx context.Context) error {
 		}
 		select {
 		case <-c.done:
-			first = cmp.Or(first, c.err)
 		case <-ctx.Done():
-			return cmp.Or(first, context.Cause(ctx))
+			if !isClosed(c.done) {
+				return cmp.Or(first, context.Cause(ctx))
+			}
 		}
+		first = cmp.Or(first, c.err)
 	}
 	return first
 }

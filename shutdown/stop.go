@@ -296,7 +296,11 @@ func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (r
 	release = func() {}
 	if ctx.Err() != nil {
 		e := event{step: i}
-		if !t.pause { // a pause cut short is no failure
+		switch {
+		case t.pause: // to be cut short is no failure
+		case t.onlyWaits: // which may be over already, by the component's error
+			e.found = find(t.run(ctx), nil)
+		default:
 			e.found = notCalled()
 		}
 		events <- e
