@@ -56,6 +56,7 @@ type drainWriter struct {
 	goAway      *goAway         // nil unless this is HTTP/2
 	gone        <-chan struct{} // closed when the client does not wait for the response any more
 	wroteHeader bool
+	first       [1]byte // of what ReadFrom copies
 }
 
 // withOptional adds the interfaces that not every server has, so that a type assertion in a handler tells the truth.
@@ -110,9 +111,21 @@ func (w *drainWriter) WriteString(s string) (int, error) {
 	return io.WriteString(w.ResponseWriter, s)
 }
 
-// ReadFrom keeps the way open for sendfile.
+// ReadFrom keeps the way open for sendfile. The header waits for the first byte, before which the
+// trigger may come.
 func (w *drainWriter) ReadFrom(r io.Reader) (int64, error) {
-	w.beforeHeader(http.StatusOK)
+	if !w.wroteHeader {
+		if _, err := io.ReadFull(r, w.first[:]); err == io.EOF { //nolint:errorlint // ReadFull does not wrap it
+			return 0, nil
+		} else if err != nil {
+			return 0, err
+		}
+		if _, err := w.Write(w.first[:]); err != nil {
+			return 0, err
+		}
+		n, err := io.Copy(w.ResponseWriter, r)
+		return 1 + n, err
+	}
 	return io.Copy(w.ResponseWriter, r)
 }
 

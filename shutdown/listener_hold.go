@@ -61,7 +61,7 @@ func (gs *GracefulShutdown) HoldListener(l net.Listener) (net.Listener, error) {
 	if err := d.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("shutdown: HoldListener: %w", err)
 	}
-	held := &heldListener{listener: d, back: make(chan struct{}), closed: make(chan struct{})}
+	held := newHeldListener(d, false)
 	err := gs.add(func() error {
 		gs.held = append(gs.held, held)
 		return nil
@@ -77,19 +77,30 @@ type deadlineListener interface {
 	SetDeadline(time.Time) error
 }
 
-// A heldListener can cease to accept without being closed.
+// A heldListener ceases to accept when Delay is over. If it is owned, what waits in the queue of its
+// socket is taken and the socket is closed; else both are left to another process.
 type heldListener struct {
 	listener deadlineListener
+	owned    bool
 
 	mu        sync.Mutex
 	accepting int // calls of Accept in progress
 	most      int // the most there were at the same time: so many goroutines accept
 	waiting   int // calls of Accept that wait for Close
 	held      bool
+	queue     []net.Conn // taken, and not yet returned by Accept
 
+	taken     chan struct{} // closed when queue is complete
 	back      chan struct{} // closed when all that accept wait: the server has all that was accepted
 	closed    chan struct{}
 	onceClose sync.Once
+}
+
+func newHeldListener(l deadlineListener, owned bool) *heldListener {
+	return &heldListener{
+		listener: l, owned: owned,
+		taken: make(chan struct{}), back: make(chan struct{}), closed: make(chan struct{}),
+	}
 }
 
 func (l *heldListener) Accept() (net.Conn, error) {
@@ -101,8 +112,31 @@ func (l *heldListener) Accept() (net.Conn, error) {
 			return conn, err
 		}
 	}
-	l.wait()
+	select {
+	case <-l.taken:
+	case <-l.closed:
+	}
+	if conn := l.next(); conn != nil {
+		return conn, nil
+	}
+	<-l.closed
 	return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
+}
+
+// next returns a connection of the queue, or nil and counts the caller as one that waits for Close.
+func (l *heldListener) next() net.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) > 0 {
+		conn := l.queue[0]
+		l.queue = l.queue[1:]
+		return conn
+	}
+	l.waiting++
+	if l.waiting == l.most {
+		close(l.back)
+	}
+	return nil
 }
 
 func (l *heldListener) enter() (held bool) {
@@ -127,21 +161,14 @@ func (l *heldListener) isHeld() bool {
 	return l.held
 }
 
-// wait waits for Close.
-func (l *heldListener) wait() {
-	l.mu.Lock()
-	l.waiting++
-	if l.waiting == l.most {
-		close(l.back)
-	}
-	l.mu.Unlock()
-	<-l.closed
-}
-
 // Close may be called more than once, like that of the listeners of package net.
 func (l *heldListener) Close() error {
 	l.onceClose.Do(func() { close(l.closed) })
-	return l.listener.Close()
+	err := l.listener.Close()
+	if l.owned && l.isHeld() { // it was closed before
+		return nil
+	}
+	return err
 }
 
 func (l *heldListener) Addr() net.Addr { return l.listener.Addr() }
@@ -153,7 +180,7 @@ const closeWait = time.Second
 // hold makes the held listeners accept nothing more, and returns when the servers know of all that was
 // accepted, or ctx ends.
 func (gs *GracefulShutdown) hold(ctx context.Context) error {
-	// All are marked first: two of them may share a socket, and its deadline.
+	// All are marked first: two of them may have one socket, and its deadline.
 	var used []*heldListener
 	for _, l := range gs.held {
 		l.mu.Lock()
@@ -164,8 +191,7 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 		l.mu.Unlock()
 	}
 	for _, l := range gs.held {
-		// An error says that the socket is closed; then nothing is accepted anyway.
-		guard.Go(ctx, "shutdown/hold", func() error { return l.listener.SetDeadline(time.Unix(1, 0)) })
+		guard.Go(ctx, "shutdown/close", l.hold)
 	}
 	for _, l := range used {
 		select {
@@ -176,4 +202,19 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// hold ends the calls of Accept in progress. An error of SetDeadline says that the socket is closed; then
+// nothing is accepted anyway.
+func (l *heldListener) hold() error {
+	defer close(l.taken)
+	err := l.listener.SetDeadline(time.Unix(1, 0))
+	if !l.owned || err != nil {
+		return err
+	}
+	queue, err := takeQueue(l.listener)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = queue
+	return err
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
@@ -60,7 +62,7 @@ func DrainTimeout(d time.Duration) ServerOption {
 // l belongs to the GracefulShutdown from the call on, also if GoHTTP returns an error: it is closed
 // then. The errors are those of AddHTTPServer, and one for a nil l.
 func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener, opts ...ServerOption) error {
-	serve := func() error {
+	serve := func(l net.Listener) error {
 		if c := srv.TLSConfig; c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil) {
 			return srv.ServeTLS(l, "", "")
 		}
@@ -77,12 +79,11 @@ func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 	GRPCServer
 	Serve(net.Listener) error
 }, l net.Listener, opts ...ServerOption) error {
-	serve := func() error { return srv.Serve(l) }
-	return gs.goServe("gRPC server", name, srv, l, opts, serve, func() *server { return gs.newGRPCServer(name, srv) })
+	return gs.goServe("gRPC server", name, srv, l, opts, srv.Serve, func() *server { return gs.newGRPCServer(name, srv) })
 }
 
 func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, opts []ServerOption,
-	serve func() error, create func() *server,
+	serve func(net.Listener) error, create func() *server,
 ) error {
 	address := guard.Text(addressOf{l})
 	err := gs.add(func() error {
@@ -99,11 +100,12 @@ func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, 
 		case len(opts) > 0:
 			return fmt.Errorf("shutdown: %s %q: options belong to the first call for a server", what, name)
 		}
+		l := gs.own(l, s)
 		s.listeners = append(s.listeners, l)
 		s.addresses = append(s.addresses, name+" on "+address)
 		gs.addComponent(&component{
 			name: name, step: s.step, told: s.told,
-			run: func(context.Context) error { return serve() },
+			run: func(context.Context) error { return serve(l) },
 		})
 		return nil
 	})
@@ -111,6 +113,24 @@ func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, 
 		_ = l.Close()
 	}
 	return err
+}
+
+// own returns l as a listener that is emptied and closed when Delay is over, unless that is not wanted, is
+// done otherwise (HoldListener), or l has no way to do it.
+func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
+	if _, held := l.(*heldListener); held || s.step.stage.phase > PhaseIngress {
+		return l
+	}
+	d, ok := l.(deadlineListener)
+	if _, raw := l.(syscall.Conn); !ok || !raw {
+		gs.log(slog.LevelWarn, "what waits in the listener's queue when it is closed will be lost",
+			slog.String("server", s.step.name), slog.String("listener", fmt.Sprintf("%T", l)))
+		return l
+	}
+	owned := newHeldListener(d, true)
+	gs.held = slices.DeleteFunc(gs.held, func(l *heldListener) bool { return isClosed(l.closed) })
+	gs.held = append(gs.held, owned)
+	return owned
 }
 
 // addressOf has the text of a listener's address, which is a user's.

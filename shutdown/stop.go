@@ -142,7 +142,7 @@ func (s *stop) steps() []*step {
 	if len(gs.held) > 0 {
 		steps = append(steps, &step{stage: stage{kind: kindClose}, pause: true, run: gs.hold})
 	}
-	if slices.ContainsFunc(gs.servers, gs.lingers) {
+	if slices.ContainsFunc(gs.servers, func(srv *server) bool { return gs.lingerOf(srv) > 0 }) {
 		steps = append(steps, &step{stage: stage{kind: kindLinger}, pause: true, run: s.linger})
 	}
 	for _, st := range gs.steps {
@@ -177,21 +177,33 @@ func untilOver(ctx context.Context) error {
 // linger gives connections the time for a last request.
 func (s *stop) linger(ctx context.Context) error {
 	for _, srv := range s.gs.servers {
-		switch {
-		case !s.gs.lingers(srv):
-		case srv.http != nil:
-			srv.http.conns.linger(ctx, s.begun, s.gs.linger)
-		default:
-			<-ctx.Done()
+		d := s.gs.lingerOf(srv)
+		if d > 0 && srv.http != nil {
+			srv.http.conns.linger(ctx, s.begun, d)
+			continue
+		}
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
 		}
 	}
 	return nil
 }
 
-// lingers reports whether connections of srv get Linger. Those of a gRPC server are not known; there
-// may be one that was accepted just before its listener was held, and GracefulStop would close that.
-func (gs *GracefulShutdown) lingers(srv *server) bool {
-	return srv.step.stage.phase <= PhaseIngress && (srv.http != nil || len(gs.held) > 0)
+// lingerOf returns how long connections of srv linger. Those of a gRPC server are not known, and
+// GracefulStop closes one that was just accepted. If the listener is shared there may be one at any time.
+func (gs *GracefulShutdown) lingerOf(srv *server) time.Duration {
+	const justAccepted = 50 * time.Millisecond
+	shared := slices.ContainsFunc(gs.held, func(l *heldListener) bool { return !l.owned })
+	switch {
+	case srv.step.stage.phase > PhaseIngress:
+		return 0
+	case srv.http != nil || shared:
+		return gs.linger
+	case len(srv.listeners) > 0:
+		return min(gs.linger, justAccepted)
+	}
+	return 0
 }
 
 // An event is something that happened to a step of the stage that is running.

@@ -1,0 +1,23 @@
+//go:build !unix
+
+package shutdown
+
+import (
+	"net"
+	"time"
+)
+
+// takeQueue accepts what waits in the queue of l's socket, and closes l. There is no way to ask whether
+// the queue is empty, so it is taken for empty when nothing has come for a while.
+func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
+	for {
+		if err := l.SetDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+			return queue, err
+		}
+		conn, err := l.Accept()
+		if err != nil {
+			return queue, l.Close()
+		}
+		queue = append(queue, conn)
+	}
+}

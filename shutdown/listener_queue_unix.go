@@ -1,0 +1,51 @@
+//go:build unix
+
+package shutdown
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// takeQueue accepts what waits in the queue of l's socket, until it is empty, and closes l at once: what
+// connects in between is reset. Accept would not even try, because the deadline of l is over.
+func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
+	sc, ok := l.(syscall.Conn)
+	if !ok {
+		return nil, l.Close()
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	var fds []int
+	_ = raw.Control(func(socket uintptr) {
+		for {
+			fd, _, err := syscall.Accept(int(socket)) // the socket does not block
+			switch err {
+			case nil:
+				fds = append(fds, fd)
+			case syscall.EINTR, syscall.ECONNABORTED:
+			default: // EAGAIN: it is empty
+				return
+			}
+		}
+	})
+	err = l.Close()
+	for _, fd := range fds {
+		syscall.CloseOnExec(fd)
+		f := os.NewFile(uintptr(fd), "accepted")
+		conn, err := net.FileConn(f) // a duplicate, which does not block
+		_ = f.Close()
+		if err != nil {
+			continue
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetKeepAlive(true) // as Accept of package net does
+		}
+		queue = append(queue, conn)
+	}
+	return queue, err
+}
