@@ -1,0 +1,650 @@
+package shutdown_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gracekit/gracekit/shutdown"
+)
+
+// TestProtocol runs every stop of a small kind: up to three callbacks in three phases, two managers
+// with hooks, one component, and five who may ask for the stop. It keeps the rules of checkProtocol
+// and ends as the model says. That no stop hangs is found by the bubble.
+//
+// The whole product has more than 10^11 cases. Each part below is a complete product of things that
+// affect each other; all else is held fixed. Together they are 7,527 cases, and 1,272 with -short.
+// This loses nothing as long as the following holds, which the code shows at a glance:
+//
+//   - A step affects later steps only by the time that it leaves them, which depends on whether it
+//     returns or uses up its time. So all outcomes are combined among the callbacks, among the
+//     hooks, and of a component with what is beside it. For the steps of a whole stop three
+//     outcomes are combined: nothing to do, over in time, out of time.
+//   - Callbacks of one phase differ by nothing but their names, and so do two managers that have
+//     started. So "a and b" is not repeated as "b and a".
+//   - Only the first request does anything. So what matters is who is first, and where the stop
+//     is when another request comes. "places" has all orders of up to three at all places in the
+//     life of a service, "orders" those of all five during and after the stop, and in "at once"
+//     chance decides.
+//   - How Start ends matters for what the stop finds, but not for the outcome of a step ("starts").
+func TestProtocol(t *testing.T) {
+	parts := []struct {
+		name        string
+		plans       func(small bool, yield func(*plan))
+		cases, less int // how many, and with -short
+	}{
+		{"callbacks", callbackPlans, 1140, 171},
+		{"hooks", hookPlans, 1225, 49},
+		{"components", componentPlans, 42, 42},
+		{"steps", stepPlans(5*time.Second, 0, 3*time.Second), 1458, 128},
+		{"steps without Tail", stepPlans(0, 0), 729, 64},
+		{"starts", startPlans, 700, 280},
+		{"places", placePlans, 1128, 183},
+		{"orders", orderPlans, 340, 100},
+		{"at once", atOncePlans, 765, 255},
+	}
+	for _, part := range parts {
+		t.Run(part.name, func(t *testing.T) {
+			t.Parallel()
+			cases := 0
+			part.plans(testing.Short(), func(p *plan) {
+				cases++
+				if !t.Failed() {
+					checkPlan(t, p)
+				}
+			})
+			want := part.cases
+			if testing.Short() {
+				want = part.less
+			}
+			assert.Equal(t, want, cases, "number of cases")
+		})
+	}
+}
+
+// A behaviour is what an action does. All take a second, except those that hang or obey.
+type behaviour int
+
+const (
+	doesNothing behaviour = iota
+	doesWell
+	doesFail
+	doesPanic
+	doesExit
+	doesHang // goes on when its context has ended, until the test is over
+	doesObey // goes on until its context ends
+)
+
+var allBehaviours = []behaviour{doesWell, doesFail, doesPanic, doesExit, doesHang, doesObey}
+
+func (b behaviour) action(name string) *action {
+	ends := map[behaviour]ending{doesWell: endsOK, doesFail: endsError, doesPanic: endsPanic,
+		doesExit: endsExit, doesHang: endsNever, doesObey: endsNever}
+	if b == doesNothing {
+		return nil
+	}
+	return &action{
+		name:  name,
+		err:   errors.New("error of " + name),
+		takes: time.Second,
+		ends:  ends[b],
+		deaf:  b != doesObey,
+	}
+}
+
+var protocolPhases = []shutdown.Phase{
+	shutdown.PhaseIngress, shutdown.PhaseWork, shutdown.PhaseStore,
+}
+
+// protocolPlan is a service that is started at 10s and stopped by Shutdown at 20s. Whatever hangs,
+// Grace and Tail leave a second for each step.
+func protocolPlan() *plan {
+	return &plan{
+		grace:      20 * time.Second,
+		tail:       4 * time.Second,
+		linger:     500 * time.Millisecond,
+		starts:     true,
+		startAt:    10 * time.Second,
+		shutdownAt: []time.Duration{20 * time.Second},
+		callsBack:  true,
+	}
+}
+
+// add adds a callback before those that are there, so that later phases come first.
+func (p *plan) add(phase shutdown.Phase, b behaviour) {
+	if a := b.action(fmt.Sprint("callback ", len(p.callbacks))); a != nil {
+		a.phase = phase
+		p.callbacks = append([]*action{a}, p.callbacks...)
+	}
+}
+
+func (p *plan) addManager(name string, begin, finish behaviour) {
+	p.managers = append(p.managers, &planManager{
+		name:   name,
+		err:    errors.New(name + " asks"),
+		start:  doesWell.action(name + ".Start"),
+		begin:  begin.action(name + ".ShutdownStart"),
+		finish: finish.action(name + ".ShutdownFinish"),
+	})
+}
+
+func (p *plan) addComponent(b behaviour) {
+	if a := b.action("component"); a != nil {
+		p.components = append(p.components, a)
+	}
+}
+
+// multisets calls yield with all selections of n from 0 to most-1, in ascending order.
+func multisets(n, most int, yield func([]int)) {
+	chosen := make([]int, n)
+	var choose func(i, least int)
+	choose = func(i, least int) {
+		if i == n {
+			yield(chosen)
+			return
+		}
+		for c := least; c < most; c++ {
+			chosen[i] = c
+			choose(i+1, c)
+		}
+	}
+	choose(0, 0)
+}
+
+// callbackPlans: all outcomes of three callbacks in all phases; with -short two.
+func callbackPlans(small bool, yield func(*plan)) {
+	n := 3
+	if small {
+		n = 2
+	}
+	kinds := len(allBehaviours)
+	multisets(n, len(protocolPhases)*kinds, func(chosen []int) {
+		p := protocolPlan()
+		for _, c := range chosen {
+			p.add(protocolPhases[c/kinds], allBehaviours[c%kinds])
+		}
+		yield(p)
+	})
+}
+
+// hookPlans: all outcomes of the hooks of two managers around one callback; with -short one.
+func hookPlans(small bool, yield func(*plan)) {
+	n := 2
+	if small {
+		n = 1
+	}
+	kinds := len(allBehaviours) + 1
+	multisets(n, kinds*kinds, func(chosen []int) {
+		p := protocolPlan()
+		for i, c := range chosen {
+			p.addManager("AB"[i:i+1], behaviour(c/kinds), behaviour(c%kinds))
+		}
+		p.add(shutdown.PhaseWork, doesWell)
+		yield(p)
+	})
+}
+
+// componentPlans: all outcomes of a component and of a callback beside it, with a phase before and
+// after them.
+func componentPlans(_ bool, yield func(*plan)) {
+	for _, component := range allBehaviours {
+		for _, beside := range append([]behaviour{doesNothing}, allBehaviours...) {
+			p := protocolPlan()
+			p.addComponent(component)
+			p.add(shutdown.PhaseIngress, doesWell)
+			p.add(shutdown.PhaseWork, beside)
+			p.add(shutdown.PhaseStore, doesWell)
+			yield(p)
+		}
+	}
+}
+
+// stepPlans: for every step, whether there is anything to do, and whether it is over in time.
+func stepPlans(tail time.Duration, delays ...time.Duration) func(bool, func(*plan)) {
+	return func(small bool, yield func(*plan)) {
+		all := []behaviour{doesNothing, doesFail, doesHang}
+		if small {
+			all = []behaviour{doesNothing, doesHang}
+		}
+		const steps = 6
+		for code := range pow(len(all), steps) {
+			var step [steps]behaviour
+			for i := range step {
+				step[i] = all[code%len(all)]
+				code /= len(all)
+			}
+			for _, delay := range delays {
+				p := protocolPlan()
+				p.delay, p.tail = delay, tail
+				p.addManager("A", step[0], step[1])
+				p.addComponent(step[2])
+				for i, phase := range protocolPhases {
+					p.add(phase, step[3+i])
+				}
+				yield(p)
+			}
+		}
+	}
+}
+
+func pow(base, exponent int) int {
+	result := 1
+	for range exponent {
+		result *= base
+	}
+	return result
+}
+
+// startPlans: all outcomes of the Start of two managers, in Start and in Run, with who asks
+// meanwhile. Manager A is started at 10s, B at 11s. If nobody asks before, Shutdown does so at 20s.
+func startPlans(small bool, yield func(*plan)) {
+	behaviours := []behaviour{doesWell, doesFail, doesPanic, doesExit, doesHang}
+	seconds := behaviours
+	if small {
+		seconds = behaviours[:2]
+	}
+	requests := strings.Fields("S0 S1 S2 S3 C0 C1 C2 C3 A1 A2 A3 B2 B3")
+	for _, first := range behaviours {
+		for _, second := range seconds {
+			for _, run := range []bool{false, true} {
+				for _, request := range append(requests, "") {
+					p := requestPlan(request, 0)
+					p.run, p.delay = run, 2*time.Second
+					p.managers[0].start = first.action("A.Start")
+					p.managers[1].start = second.action("B.Start")
+					yield(p)
+				}
+			}
+		}
+	}
+}
+
+// A request is a letter and a digit. The letter says who asks: manager A or B, Shutdown, the end of
+// Start's Context, a Failing component; and L is no request, but a Late callback. The digit says
+// where: 0 before Start, 1 and 2 while A and B are starting, 3 after Start.
+const requesters = "ABSCFL"
+
+// isPossible reports whether there is anything that may request by then: managers from their Start
+// on, components after Start.
+func isPossible(requester byte, place int) bool {
+	return place >= map[byte]int{'A': 1, 'B': 2, 'F': 3}[requester]
+}
+
+// requestPlan is a plan with requests in a row, with pauses between them.
+func requestPlan(requests string, pause time.Duration) *plan {
+	p := protocolPlan()
+	p.addManager("A", doesWell, doesWell)
+	p.addManager("B", doesWell, doesWell)
+	p.addComponent(doesWell)
+	for _, phase := range protocolPhases {
+		p.add(phase, doesWell)
+	}
+	for i := 0; i < len(requests); i += 2 {
+		place := time.Duration(requests[i+1] - '0')
+		at := 9500*time.Millisecond + place*time.Second + time.Duration(i/2)*pause
+		switch requests[i] {
+		case 'A':
+			p.managers[0].askAt = append(p.managers[0].askAt, at)
+		case 'B':
+			p.managers[1].askAt = append(p.managers[1].askAt, at)
+		case 'S':
+			p.shutdownAt = append(p.shutdownAt, at)
+		case 'C':
+			p.endAt = at
+		case 'F':
+			p.components[0].failAt = at
+		case 'L':
+			p.add(shutdown.PhaseWork, doesWell)
+			p.callbacks[0].addAt = at
+		}
+	}
+	return p
+}
+
+// placePlans: up to three requests in all orders, at all places; with -short two.
+func placePlans(small bool, yield func(*plan)) {
+	most := 3
+	if small {
+		most = 2
+	}
+	var extend func(requests string, place int)
+	extend = func(requests string, place int) {
+		if requests != "" {
+			yield(requestPlan(requests, 10*time.Millisecond))
+		}
+		if len(requests) == 2*most {
+			return
+		}
+		for ; place <= 3; place++ {
+			for _, r := range []byte(requesters) {
+				if isPossible(r, place) && !strings.Contains(requests, string(r)) {
+					extend(fmt.Sprintf("%s%c%d", requests, r, place), place)
+				}
+			}
+		}
+	}
+	extend("", 0)
+}
+
+// orderPlans: all orders of all requests after Start, some 10ms apart, some in one step of the stop
+// after the other and after its end. A comes before B.
+func orderPlans(small bool, yield func(*plan)) {
+	most := 5
+	if small {
+		most = 3
+	}
+	var extend func(requests string)
+	extend = func(requests string) {
+		if requests != "" {
+			yield(requestPlan(requests, 10*time.Millisecond))
+			yield(requestPlan(requests, 1500*time.Millisecond))
+		}
+		if len(requests) == 2*most {
+			return
+		}
+		for _, r := range []byte("ABSCF") {
+			isSecond := r != 'B' || strings.Contains(requests, "A")
+			if isSecond && !strings.Contains(requests, string(r)) {
+				extend(fmt.Sprintf("%s%c3", requests, r))
+			}
+		}
+	}
+	extend("")
+}
+
+// atOncePlans: all sets of requests, at the same moment, three times each; with -short once.
+func atOncePlans(small bool, yield func(*plan)) {
+	times := 3
+	if small {
+		times = 1
+	}
+	const all = requesters + "SL" // some come twice
+	for set := 1; set < 1<<len(all); set++ {
+		requests := ""
+		for i, r := range []byte(all) {
+			if set&(1<<i) != 0 {
+				requests += fmt.Sprintf("%c3", r)
+			}
+		}
+		for range times {
+			yield(requestPlan(requests, 0))
+		}
+	}
+}
+
+// checkProtocol holds what was seen against the rules that every stop keeps. It does not use the
+// model.
+func checkProtocol(t *testing.T, tr *trace) {
+	checkEnd(t, tr)
+	checkReason(t, tr)
+	checkOrder(t, tr)
+	checkCalls(t, tr)
+	checkErrors(t, tr)
+	checkManagers(t, tr)
+}
+
+// Never longer than Grace and Tail, nothing afterwards, and the end is final.
+func checkEnd(t *testing.T, tr *trace) {
+	took := tr.doneAt - tr.triggeredAt()
+	assert.LessOrEqual(t, took, tr.longest(), "how long Wait took")
+	assert.LessOrEqual(t, tr.report.Total, took, "how long the stop took, and Wait")
+	if took < tr.grace+tr.tail || len(tr.late) != 1 || !isTold(tr.late[0]) {
+		assert.Empty(t, tr.late, "begun or told after Wait has returned")
+	}
+
+	select {
+	case <-tr.gs.Draining():
+	default:
+		t.Error("Draining is not closed")
+	}
+	assert.False(t, tr.gs.Shutdown(nil), "Shutdown after the stop")
+	assert.Equal(t, shutdown.ErrShuttingDown, tr.gs.AddCallback(lateCallback))
+	assert.Equal(t, shutdown.ErrShuttingDown, tr.gs.Go("late", lateCallback.Func))
+	if err := tr.gs.Start(t.Context()); !errors.Is(err, shutdown.ErrAlreadyStarted) {
+		assert.Equal(t, shutdown.ErrShuttingDown, err, "Start after the stop")
+	}
+	assert.Equal(t, tr.report, tr.gs.Report(), "the report is final")
+}
+
+// The first reason wins, and only its call of Shutdown returns true.
+func checkReason(t *testing.T, tr *trace) {
+	winner := tr.winner()
+	var won []string
+	if slices.Contains(tr.shutdownNames(), winner) {
+		won = []string{winner}
+	}
+	assert.Equal(t, won, tr.won, "the calls of Shutdown that returned true; %q won", winner)
+
+	manager := ""
+	if slices.ContainsFunc(tr.managers, func(m *planManager) bool { return m.name == winner }) {
+		manager = winner
+	}
+	assert.Equal(t, manager, tr.report.Manager)
+	assert.Equal(t, tr.report.Reason, context.Cause(tr.gs.Context()), "cause of Context")
+	for _, a := range tr.stopActions() {
+		if a.calls > 0 {
+			assert.Equal(t, tr.report.Reason, shutdown.Reason(a.ctx), "Reason for %s", a.name)
+		}
+	}
+}
+
+// Phases ascend and do not overlap, unless something was given up. Context ends between PhaseWork
+// and what comes before it.
+func checkOrder(t *testing.T, tr *trace) {
+	called := slices.DeleteFunc(tr.ranked(), func(r ranked) bool { return r.calls == 0 })
+	for _, a := range called {
+		for _, b := range called {
+			c := cmp.Compare(a.rank, b.rank)
+			switch {
+			case c == 0 && !a.component && !b.component:
+				assert.Equal(t, a.begin, b.begin, "%s and %s begin together", a.name, b.name)
+			case c < 0 && !b.component && !(a.endSeq > 0 && a.endSeq < b.beginSeq):
+				gaveUp, ok := tr.givenUpAt(a)
+				assert.True(t, ok && gaveUp <= b.begin, "%s began during %s", b.name, a.name)
+			case c < 0 && !a.component && !b.component:
+				assert.Less(t, a.beginSeq, b.beginSeq, "%s, then %s", a.name, b.name)
+			}
+		}
+		if a.component {
+			assert.Equal(t, tr.gs.Context(), a.ctx, "the context of a component")
+			ended := a.workBegan[0] && a.begin < tr.triggeredAt()
+			assert.False(t, ended, "Context has ended when %s begins", a.name)
+			continue
+		}
+		isWork := a.rank >= int(shutdown.PhaseWork)
+		assert.Equal(t, isWork, a.workBegan[0], "Context has ended when %s begins", a.name)
+		if _, gaveUp := tr.givenUpAt(a); a.endSeq > 0 && !gaveUp {
+			assert.Equal(t, isWork, a.workBegan[1], "Context has ended when %s ends", a.name)
+		}
+	}
+}
+
+// What was accepted is begun exactly once, unless no time was left, and has one row in the report.
+func checkCalls(t *testing.T, tr *trace) {
+	stopEnd := tr.triggeredAt() + tr.grace + tr.tail
+	for _, a := range tr.ranked() {
+		assert.LessOrEqual(t, a.calls, 1, "calls of %s", a.name)
+		row, listed := tr.row(a)
+		switch {
+		case a.refused != nil:
+			assert.Equal(t, shutdown.ErrShuttingDown, a.refused)
+			assert.False(t, listed || a.calls > 0, "%s was refused", a.name)
+		case a.component:
+			assert.Equal(t, a.calls == 1, listed, "%s is in the report if it was begun", a.name)
+			if tr.starts && !tr.run {
+				assert.Equal(t, tr.startErr == nil, a.calls == 1, "Start has begun %s", a.name)
+			}
+		case listed && row.state == shutdown.StateSkipped:
+			assert.Zero(t, a.calls, "calls of %s", a.name)
+			at := tr.triggeredAt() + row.start
+			assert.GreaterOrEqual(t, at, tr.noTimeIsLeft(a), "%s was skipped too early", a.name)
+		case slices.Contains(tr.hooks(), a.action):
+			assert.Equal(t, a.calls == 1, listed, "%s is in the report if it was begun", a.name)
+		default:
+			assert.Equal(t, 1, a.calls, "calls of %s", a.name)
+			assert.True(t, listed, "%s is in the report", a.name)
+		}
+	}
+	for _, a := range tr.stopActions() {
+		if a.calls > 0 {
+			assert.False(t, a.wasEnded, "the context of %s had ended before", a.name)
+			assert.LessOrEqual(t, a.deadline, stopEnd, "the deadline of %s", a.name)
+			got := shutdown.StopDeadline(a.ctx).Sub(tr.epoch)
+			assert.Equal(t, stopEnd, got, "StopDeadline for %s", a.name)
+		}
+	}
+	timedOut := func(s step) bool { return s.state == shutdown.StateTimeout }
+	timeouts := slices.ContainsFunc(stepsOf(tr.report), timedOut)
+	assert.Equal(t, timeouts, tr.report.Stacks != nil, "stacks are kept if something timed out")
+}
+
+// Wait, the report and the ErrorHandler tell of the same failures, all of them and no other.
+func checkErrors(t *testing.T, tr *trace) {
+	var failed []string
+	for _, s := range stepsOf(tr.report) {
+		what := fmt.Sprintf("%s is %s with %v", s.name, s.state, s.err)
+		assert.Equal(t, s.state != shutdown.StateOK, s.err != nil, what)
+		isTimeout := s.state == shutdown.StateTimeout || s.state == shutdown.StateSkipped
+		assert.Equal(t, isTimeout, errors.Is(s.err, shutdown.ErrTimeout), what)
+		if s.err != nil {
+			failed = append(failed, nameOf(s.err))
+		}
+	}
+	assert.Equal(t, len(failed) > 0, tr.report.Failed())
+
+	var returned []string
+	for _, err := range leaves(tr.err) {
+		returned = append(returned, nameOf(err))
+	}
+	assert.ElementsMatch(t, failed, returned, "failures in the report and in what Wait returns")
+
+	timeIsLeft := tr.report.Total < tr.grace+tr.tail // to tell
+	if !tr.handlerBlocks && !tr.loggerBlocks && timeIsLeft {
+		told := tr.withoutLateComponents(tr.told)
+		assert.ElementsMatch(t, failed, told, "failures in the report and those told")
+	}
+
+	for _, a := range tr.ranked() {
+		row, listed := tr.row(a)
+		has := errors.Is(tr.err, a.err)
+		switch {
+		case !listed || row.state == shutdown.StateOK:
+			assert.False(t, has, "%s has not failed", a.name)
+		case a.calls == 0 || row.state == shutdown.StateTimeout:
+		case isLost(a, row):
+		case !a.failed && (a.ends == endsOK || a.ends == endsExit):
+			assert.False(t, has, "%s has no error of its own", a.name)
+		default:
+			assert.True(t, has, "the error of %s is in what Wait returns", a.name)
+		}
+	}
+}
+
+// Hooks are for managers whose Start has succeeded, and such a manager is released once. A finish
+// hook gets a report with all that came before it.
+func checkManagers(t *testing.T, tr *trace) {
+	for _, m := range tr.managers {
+		started := m.start.end > 0 && m.start.ends == endsOK
+		for _, hook := range []*action{m.begin, m.finish} {
+			assert.True(t, hook == nil || hook.calls == 0 || started && m.start.end <= hook.begin,
+				"a hook of %s was called, which had not started", m.name)
+		}
+		if !tr.run {
+			want := 0
+			if started && m.start.end <= tr.startEnd {
+				want = 1
+			}
+			assert.Equal(t, want, m.released, "calls of %s.Release", m.name)
+		}
+		if m.finish == nil || m.finish.calls == 0 {
+			continue
+		}
+		assert.Equal(t, tr.report.Reason, m.report.Reason, "reason told to %s", m.name)
+		isFinish := func(s step) bool { return s.stage == "finish" }
+		got := slices.DeleteFunc(stepsOf(m.report), isFinish)
+		want := slices.DeleteFunc(stepsOf(tr.report), isFinish)
+		assert.Equal(t, want, got, "the report for %s", m.name)
+	}
+}
+
+// A ranked action is one with its place in the order of the stop.
+type ranked struct {
+	*action
+	rank      int    // the phase, or what is before or after all of them
+	key       string // of its row, see step.key
+	component bool   // it has begun long before
+}
+
+func (tr *trace) ranked() []ranked {
+	var all []ranked
+	for _, m := range tr.managers {
+		if m.begin != nil {
+			all = append(all, ranked{m.begin, -1, "start " + m.name, false})
+		}
+	}
+	for _, s := range tr.servers {
+		a := s.graceful
+		all = append(all, ranked{a, int(shutdown.PhaseIngress), " " + a.name, false})
+	}
+	for _, a := range tr.callbacks {
+		all = append(all, ranked{a, int(cmp.Or(a.phase, shutdown.PhaseStore)), " " + a.name, false})
+	}
+	for _, a := range tr.components {
+		all = append(all, ranked{a, int(shutdown.PhaseWork), " " + a.name, true})
+	}
+	for _, m := range tr.managers {
+		if m.finish != nil {
+			all = append(all, ranked{m.finish, int(^uint(0) >> 1), "finish " + m.name, false})
+		}
+	}
+	return all
+}
+
+func (tr *trace) hooks() []*action {
+	var hooks []*action
+	for _, m := range tr.managers {
+		hooks = append(hooks, m.begin, m.finish)
+	}
+	return slices.DeleteFunc(hooks, func(a *action) bool { return a == nil })
+}
+
+// stopActions returns what gets a context from the stop.
+func (tr *trace) stopActions() []*action { return append(tr.hooks(), tr.callbacks...) }
+
+func (tr *trace) triggeredAt() time.Duration { return tr.report.Start.Sub(tr.epoch) }
+
+// row returns the row of a in the report.
+func (tr *trace) row(a ranked) (step, bool) {
+	var found []step
+	for _, s := range stepsOf(tr.report) {
+		if s.stage+" "+s.name == a.key {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		return step{}, false
+	}
+	assert.Len(tr.t, found, 1, "rows of %s", a.key)
+	return found[0], true
+}
+
+// givenUpAt returns when the stop went on without a.
+func (tr *trace) givenUpAt(a ranked) (time.Duration, bool) {
+	row, ok := tr.row(a)
+	return tr.triggeredAt() + row.start + row.duration, ok && row.state == shutdown.StateTimeout
+}
+
+func (tr *trace) shutdownNames() []string {
+	var names []string
+	for i := range tr.shutdownAt {
+		names = append(names, fmt.Sprint("Shutdown ", i))
+	}
+	return names
+}

@@ -1,0 +1,618 @@
+package shutdown_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/shutdown"
+)
+
+// A plan is a service and its end: everything that a test of the protocol may choose. FuzzStop
+// runs random plans, TestProtocol all plans of a small kind. Times are on the clock of the
+// bubble, counted from its beginning, unless they are durations.
+//
+// Still to come, here and in model: Watch, Hurry, Before, Done, Register.
+type plan struct {
+	grace, delay, linger, tail time.Duration
+
+	callbacks  []*action
+	managers   []*planManager
+	components []*action
+	servers    []*planServer
+
+	starts        bool // otherwise nobody calls Start or Run
+	run           bool // by Run, not by Start and Wait
+	startAt       time.Duration
+	shutdownAt    []time.Duration // calls of Shutdown; at least one, so that the stop comes
+	endAt         time.Duration   // when the context of Start ends; 0: never
+	handlerBlocks bool            // the ErrorHandler
+	loggerBlocks  bool
+	callsBack     bool // every action and the ErrorHandler call the GracefulShutdown's methods
+}
+
+// An action is one function of the user: a callback, a hook, a manager's Start, a component, the
+// GracefulStop of a server.
+type action struct {
+	name    string
+	phase   shutdown.Phase // of a callback
+	timeout time.Duration  // of a callback
+	addAt   time.Duration  // when a callback is added; 0: before everything
+	failAt  time.Duration  // when a component fails by itself; 0: never
+
+	takes time.Duration // for a component, from the end of its context on
+	ends  ending
+	deaf  bool // ignores the end of its context; otherwise it then returns at once, with err
+	err   error
+
+	// What was seen, guarded by trace.mu.
+	refused    error // what AddCallback returned
+	calls      int
+	begin, end time.Duration // end is 0 before it has returned
+	beginSeq   int           // the place among all that was seen
+	endSeq     int
+	deadline   time.Duration // of its context
+	wasEnded   bool          // its context, when it began
+	failed     bool          // a component, by itself
+	workBegan  [2]bool       // whether Context had ended when it began, and when it ended
+	ctx        context.Context
+}
+
+// An ending is how an action ends if nobody interrupts it.
+type ending string
+
+const (
+	endsOK    ending = "ok"
+	endsError ending = "error"
+	endsPanic ending = "panic"
+	endsExit  ending = "exit"  // runtime.Goexit
+	endsNever ending = "never" // not before the test has released it
+)
+
+// A planManager asks at the given times, those within its Start from within it.
+type planManager struct {
+	name          string
+	start         *action
+	begin, finish *action // its hooks; nil: it has none
+	askAt         []time.Duration
+	err           error // its reason
+
+	request  func(error)
+	released int
+	report   shutdown.Report // what the finish hook got
+}
+
+// A planServer is a gRPC server. Stop ends GracefulStop, unless it hangs itself.
+type planServer struct {
+	graceful  *action
+	stopHangs bool
+	stops     int
+}
+
+func (p *plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  grace %v, delay %v, linger %v, tail %v\n",
+		p.grace, p.delay, p.linger, p.tail)
+	fmt.Fprintf(&b, "  starts %t at %v with Run %t, ends at %v, Shutdown at %v\n",
+		p.starts, p.startAt, p.run, p.endAt, p.shutdownAt)
+	fmt.Fprintf(&b, "  handler blocks %t, logger blocks %t, calls back %t\n",
+		p.handlerBlocks, p.loggerBlocks, p.callsBack)
+	for _, m := range p.managers {
+		fmt.Fprintf(&b, "  %s asks at %v\n", m.name, m.askAt)
+	}
+	for _, a := range p.actions() {
+		fmt.Fprintf(&b, "  %v\n", a)
+	}
+	return b.String()
+}
+
+func (a *action) String() string {
+	return fmt.Sprintf("%s: phase %d, timeout %v, added at %v, fails at %v, takes %v, ends %s, "+
+		"deaf %t; seen: refused %v, calls %d, from %v to %v, deadline %v",
+		a.name, int(a.phase), a.timeout, a.addAt, a.failAt, a.takes, a.ends, a.deaf,
+		a.refused, a.calls, a.begin, a.end, a.deadline)
+}
+
+func (p *plan) actions() []*action {
+	var all []*action
+	for _, m := range p.managers {
+		for _, a := range []*action{m.start, m.begin, m.finish} {
+			if a != nil {
+				all = append(all, a)
+			}
+		}
+	}
+	for _, s := range p.servers {
+		all = append(all, s.graceful)
+	}
+	return append(append(all, p.callbacks...), p.components...)
+}
+
+// A trace is what was seen of a plan.
+type trace struct {
+	*plan
+	gs      *shutdown.GracefulShutdown
+	t       *testing.T
+	epoch   time.Time
+	release chan struct{} // closed when the test is over
+	reasons map[string]error
+
+	startErr error         // of Start or Run
+	startEnd time.Duration // when that has returned
+	err      error         // of Wait
+	doneAt   time.Duration // when that has returned
+	report   shutdown.Report
+
+	mu     sync.Mutex
+	seq    int
+	won    []string // the calls of Shutdown that returned true
+	told   []error  // by ErrorHandler
+	logged int
+	done   bool
+	late   []string // what was begun or told after done
+}
+
+// errEnded is the cause with which the context of Start ends.
+var errEnded = errors.New("the end of Start's context")
+
+// carryOut runs p in the bubble of t. When it returns, everything has ended.
+func (p *plan) carryOut(t *testing.T) *trace {
+	tr := &trace{plan: p, t: t, epoch: time.Now(), release: make(chan struct{})}
+	tr.reasons = map[string]error{"end": errEnded}
+	for _, name := range tr.shutdownNames() {
+		tr.reasons[name] = errors.New(name)
+	}
+	for _, m := range p.managers {
+		tr.reasons[m.name] = m.err
+	}
+	handler := func(err error) {
+		tr.hear("ErrorHandler", err)
+		if p.callsBack {
+			tr.gs.Report()
+			_ = tr.gs.AddCallback(shutdown.Closer("refused", nil))
+		}
+		tr.block(p.handlerBlocks)
+	}
+	gs := shutdown.New(
+		shutdown.Grace(p.grace),
+		shutdown.Delay(p.delay),
+		shutdown.Linger(p.linger),
+		shutdown.Tail(p.tail),
+		shutdown.ErrorHandler(handler),
+		shutdown.Logger(slog.New(planLog{slog.DiscardHandler, tr})),
+	)
+	tr.gs = gs
+	ctx, endCtx := context.WithCancelCause(context.Background())
+	defer endCtx(nil)
+	tr.addAll()
+	for i, name := range tr.shutdownNames() {
+		tr.at(p.shutdownAt[i], func() { tr.shutdown(name) })
+	}
+	if p.endAt > 0 {
+		tr.at(p.endAt, func() { endCtx(errEnded) })
+	}
+
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		err := gs.Wait()
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		tr.err, tr.doneAt, tr.done = err, tr.now(), true
+	}()
+	if time.Sleep(p.startAt); p.starts {
+		start := gs.Start
+		if p.run {
+			start = gs.Run
+		}
+		tr.startErr = start(ctx)
+		tr.startEnd = tr.now()
+	}
+	<-waited
+	tr.report = gs.Report()
+
+	close(tr.release)
+	time.Sleep(time.Hour) // what else happens comes now
+	synctest.Wait()
+	return tr
+}
+
+func (tr *trace) addAll() {
+	for _, m := range tr.managers {
+		require.NoError(tr.t, tr.gs.AddManager(tr.manager(m)))
+	}
+	for _, s := range tr.servers {
+		srv := &server{s, tr, make(chan struct{})}
+		require.NoError(tr.t, tr.gs.AddGRPCServer(s.graceful.name, srv))
+	}
+	for _, a := range tr.callbacks {
+		add := func() {
+			err := tr.gs.AddCallback(shutdown.Callback{
+				Name: a.name, Phase: a.phase, Timeout: a.timeout,
+				Func: func(ctx context.Context) error { return tr.do(ctx, a, tr.release) },
+			})
+			tr.mu.Lock()
+			a.refused = err
+			tr.mu.Unlock()
+		}
+		if a.addAt > 0 {
+			tr.at(a.addAt, add)
+		} else {
+			add()
+		}
+	}
+	for _, a := range tr.components {
+		run := func(ctx context.Context) error { return tr.component(ctx, a) }
+		require.NoError(tr.t, tr.gs.Go(a.name, run))
+	}
+}
+
+func (tr *trace) now() time.Duration { return time.Since(tr.epoch) }
+
+// at has f called at a time, in a goroutine of its own.
+func (tr *trace) at(at time.Duration, f func()) {
+	go func() {
+		time.Sleep(at - tr.now())
+		f()
+	}()
+}
+
+func (tr *trace) shutdown(name string) {
+	won := tr.gs.Shutdown(tr.reasons[name])
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if won {
+		tr.won = append(tr.won, name)
+	}
+}
+
+// do is an action. Stop ends it before its time.
+func (tr *trace) do(ctx context.Context, a *action, stop <-chan struct{}) error {
+	tr.began(ctx, a)
+	defer tr.ended(a)
+	if tr.callsBack {
+		assert.False(tr.t, tr.gs.Shutdown(nil), "Shutdown in %s", a.name)
+		err := tr.gs.AddCallback(lateCallback)
+		assert.Equal(tr.t, shutdown.ErrShuttingDown, err, "AddCallback in %s", a.name)
+		assert.False(tr.t, tr.gs.Report().Start.IsZero(), "the report in %s", a.name)
+	}
+	var over <-chan time.Time
+	if a.ends != endsNever {
+		timer := time.NewTimer(a.takes)
+		defer timer.Stop()
+		over = timer.C
+	}
+	interrupted := ctx.Done()
+	if a.deaf {
+		interrupted = nil
+	}
+	select {
+	case <-over:
+		return a.finish()
+	case <-interrupted:
+		return fmt.Errorf("%w: %w", a.err, context.Cause(ctx))
+	case <-stop:
+		return nil
+	case <-tr.release:
+		return a.err // too late to be told
+	}
+}
+
+// lateCallback is for after the trigger.
+var lateCallback = shutdown.Callback{
+	Name: "late",
+	Func: func(context.Context) error { panic("lateCallback was called") },
+}
+
+func (a *action) finish() error {
+	switch a.ends {
+	case endsError:
+		return a.err
+	case endsPanic:
+		panic(a.err)
+	case endsExit:
+		runtime.Goexit()
+	}
+	return nil
+}
+
+func (tr *trace) component(ctx context.Context, a *action) error {
+	tr.began(ctx, a)
+	defer tr.ended(a)
+	var fails <-chan time.Time
+	if a.failAt > 0 {
+		timer := time.NewTimer(a.failAt - tr.now())
+		defer timer.Stop()
+		fails = timer.C
+	}
+	select {
+	case <-fails:
+		tr.mu.Lock()
+		a.failed = true
+		tr.mu.Unlock()
+		return a.err
+	case <-ctx.Done():
+	}
+	if a.ends == endsNever {
+		<-tr.release
+		return a.err
+	}
+	time.Sleep(a.takes)
+	if err := a.finish(); err != nil {
+		return err
+	}
+	return ctx.Err() // says nothing but that it was stopped
+}
+
+func (tr *trace) began(ctx context.Context, a *action) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.seq++
+	a.calls++
+	a.begin, a.beginSeq, a.ctx = tr.now(), tr.seq, ctx
+	a.wasEnded = ctx.Err() != nil
+	a.workBegan[0] = tr.gs.Context().Err() != nil
+	if deadline, ok := ctx.Deadline(); ok {
+		a.deadline = deadline.Sub(tr.epoch)
+	}
+	if tr.done {
+		tr.late = append(tr.late, a.name)
+	}
+}
+
+func (tr *trace) ended(a *action) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.seq++
+	a.end, a.endSeq = tr.now(), tr.seq
+	a.workBegan[1] = tr.gs.Context().Err() != nil
+}
+
+// hear notes that the ErrorHandler or the Logger was called.
+func (tr *trace) hear(who string, err error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if err != nil {
+		tr.told = append(tr.told, err)
+	} else {
+		tr.logged++
+	}
+	if tr.done {
+		tr.late = append(tr.late, who)
+	}
+}
+
+func (tr *trace) block(blocks bool) {
+	if blocks {
+		<-tr.release
+	}
+}
+
+// planLog counts records.
+type planLog struct {
+	slog.Handler
+	*trace
+}
+
+func (l planLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l planLog) Handle(context.Context, slog.Record) error {
+	l.hear("Logger", nil)
+	l.block(l.loggerBlocks)
+	return nil
+}
+
+// server is a shutdown.GRPCServer.
+type server struct {
+	*planServer
+	tr      *trace
+	stopped chan struct{}
+}
+
+func (s *server) GracefulStop() {
+	_ = s.tr.do(context.Background(), s.graceful, s.stopped)
+}
+
+func (s *server) Stop() {
+	s.tr.mu.Lock()
+	s.stops++
+	first := s.stops == 1
+	s.tr.mu.Unlock()
+	s.tr.block(s.stopHangs)
+	if first {
+		close(s.stopped)
+	}
+}
+
+// manager returns a shutdown.Manager with those hooks that m has.
+func (tr *trace) manager(m *planManager) shutdown.Manager {
+	bare := &bareManager{m, tr}
+	starter, finisher := hookStart{bare}, hookFinish{bare}
+	switch {
+	case m.begin != nil && m.finish != nil:
+		return struct {
+			*bareManager
+			hookStart
+			hookFinish
+		}{bare, starter, finisher}
+	case m.begin != nil:
+		return struct {
+			*bareManager
+			hookStart
+		}{bare, starter}
+	case m.finish != nil:
+		return struct {
+			*bareManager
+			hookFinish
+		}{bare, finisher}
+	}
+	return bare
+}
+
+type bareManager struct {
+	m  *planManager
+	tr *trace
+}
+
+func (b *bareManager) Name() string { return b.m.name }
+
+func (b *bareManager) Start(ctx context.Context, request func(error)) error {
+	tr, m, a := b.tr, b.m, b.m.start
+	tr.began(ctx, a)
+	defer tr.ended(a)
+	returns := tr.now() + a.takes
+	for _, at := range m.askAt {
+		if a.ends == endsNever || at < returns {
+			time.Sleep(at - tr.now())
+			request(m.err)
+		} else {
+			tr.at(at, func() { request(m.err) })
+		}
+	}
+	if a.ends == endsNever {
+		<-tr.release
+		return a.err
+	}
+	time.Sleep(returns - tr.now())
+	return a.finish()
+}
+
+func (b *bareManager) Release() {
+	b.tr.mu.Lock()
+	defer b.tr.mu.Unlock()
+	b.m.released++
+	err := b.m.start.ctx.Err()
+	assert.Error(b.tr.t, err, "the context of %s has ended by its Release", b.m.name)
+}
+
+type hookStart struct{ *bareManager }
+
+func (h hookStart) ShutdownStart(ctx context.Context, reason error) error {
+	assert.Equal(h.tr.t, shutdown.Reason(ctx), reason, "the reason that ShutdownStart gets")
+	return h.tr.do(ctx, h.m.begin, h.tr.release)
+}
+
+type hookFinish struct{ *bareManager }
+
+func (h hookFinish) ShutdownFinish(ctx context.Context, r shutdown.Report) error {
+	h.m.report = r
+	return h.tr.do(ctx, h.m.finish, h.tr.release)
+}
+
+// winner returns who has given the report's reason: "Shutdown 0", "end" for that of Start's
+// context, the name of a manager or a component, or "start" for a Start that failed in Run.
+func (tr *trace) winner() string {
+	for name, reason := range tr.reasons {
+		if tr.report.Reason == reason { //nolint:errorlint // the very same
+			return name
+		}
+	}
+	if failed, ok := errors.AsType[*shutdown.ComponentError](tr.report.Reason); ok {
+		return failed.Name
+	}
+	return "start"
+}
+
+// leaves returns the errors that err joins.
+func leaves(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost only
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, leaves(e)...)
+	}
+	return all
+}
+
+// What follows depends on how the package is written today and not only on its protocol. Where it
+// says "today", the rule would be better without it.
+
+// A step is a row of the report. Its stage is "start", "finish", or empty for what has a phase.
+type step struct {
+	name, stage     string
+	phase           shutdown.Phase
+	state           shutdown.State
+	start, duration time.Duration
+	err             error
+}
+
+func stepsOf(r shutdown.Report) []step {
+	var steps []step
+	for _, c := range r.Callbacks {
+		s := step{c.Name, "", c.Phase, c.State, c.Start, c.Duration, c.Err}
+		if c.Phase < 0 {
+			s.stage, s.phase = c.Phase.String(), 0
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// nameOf returns whose error err is, with the stage of a hook.
+func nameOf(err error) string {
+	switch err := err.(type) { //nolint:errorlint // the outermost only
+	case *shutdown.CallbackError:
+		if err.Phase < 0 {
+			return err.Phase.String() + " " + err.Name
+		}
+		return err.Name
+	case *shutdown.ComponentError:
+		return err.Name
+	}
+	return ""
+}
+
+// isTold reports whether what is in trace.late is a call of the Logger or the ErrorHandler. If a
+// stop uses up Grace and Tail, today one of them may be on its way when Wait returns.
+func isTold(late string) bool { return late == "Logger" || late == "ErrorHandler" }
+
+// noTimeIsLeft is from when on a need not be called. Today a start hook is not called either if a
+// manager's Start that was in progress has taken half of what Delay leaves of Grace.
+func (tr *trace) noTimeIsLeft(a ranked) time.Duration {
+	if a.rank < 0 {
+		return tr.triggeredAt() + (tr.grace-tr.delay)/2
+	}
+	return tr.triggeredAt() + tr.grace + tr.tail
+}
+
+// isLost: today the error of a component that has failed is not in what Wait returns if no time
+// was left for PhaseWork.
+func isLost(a ranked, row step) bool { return a.component && row.state == shutdown.StateSkipped }
+
+// withoutLateComponents returns the names of told without what a component said after its wait was
+// over: today that is told, but neither reported nor returned.
+func (tr *trace) withoutLateComponents(told []error) []string {
+	notAwaited := map[string]bool{}
+	for _, s := range stepsOf(tr.report) {
+		notAwaited[s.name] = s.state == shutdown.StateTimeout || s.state == shutdown.StateSkipped
+	}
+	var names []string
+	for _, err := range told {
+		_, isComponent := err.(*shutdown.ComponentError) //nolint:errorlint // the outermost only
+		if name := nameOf(err); !isComponent || !notAwaited[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// longest is the most that a stop may take: Grace and Tail. Today Delay is waited for in full, even
+// if a Start in progress has left no time for it.
+func (tr *trace) longest() time.Duration {
+	return max(tr.grace+tr.tail, startPatience(tr.plan, 0)+tr.delay)
+}
