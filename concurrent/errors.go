@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // ErrTimeout is returned when the time given by [Timeout] ran out before all items had
@@ -42,15 +44,21 @@ type PanicError struct {
 
 	Value any    // what was panicked with; *runtime.PanicNilError for nil
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
+
+	text string // of Value as it was then, see guard.PanicText; empty if a user has made it
 }
 
 // Error returns "panic: " and the value, an empty line, and the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string { return guard.PanicText(e.text, e.Value, e.Stack) }
 
 // Unwrap returns Value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+func newPanicError(index int, p *guard.Panic) *PanicError {
+	return &PanicError{Index: index, Value: p.Value, Stack: p.Stack, text: p.Error()}
 }
 
 // unfinished is the error of an item that KeepGoing could not keep going for.

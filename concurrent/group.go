@@ -3,8 +3,9 @@ package concurrent
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // A group is what the goroutines of one call have in common: a context, and how it ended.
@@ -66,30 +67,12 @@ func (g *group) protect(index *int, body func()) {
 			g.cancel(errGoexit)
 		}
 	}()
-	if p := catch(index, body); p != nil {
-		g.panicked.CompareAndSwap(nil, p)
-		g.cancel(p)
+	if p := guard.Catch(body); p != nil {
+		err := newPanicError(*index, p)
+		g.panicked.CompareAndSwap(nil, err)
+		g.cancel(err)
 	}
 	returned = true
-}
-
-// catch returns the panic of body. If body calls runtime.Goexit it does not return at all, and this
-// is the only way to tell the two apart that also works under GODEBUG=panicnil=1.
-func catch(index *int, body func()) (p *PanicError) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		v := recover()
-		if v == nil {
-			v = new(runtime.PanicNilError)
-		}
-		p = &PanicError{Index: *index, Value: v, Stack: debug.Stack()}
-	}()
-	body()
-	returned = true
-	return nil
 }
 
 // raise lets what happened in the other goroutines happen in the caller's.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,6 +73,39 @@ func caught(f func()) (p any) {
 }
 
 func explode(with any) { panic(with) }
+
+// textCounter is a value to panic with.
+type textCounter struct{ calls int }
+
+func (c *textCounter) Error() string { c.calls++; return "call " + strconv.Itoa(c.calls) }
+
+// The text of a panic is made once, where it happens: whoever prints the error later calls no
+// method of the value.
+func TestPanicErrorKeepsItsText(t *testing.T) {
+	value := new(textCounter)
+	got := caught(func() {
+		concurrent.ForEach(t.Context(), numbers(1), func(context.Context, int) error { panic(value) })
+	})
+	p, ok := got.(*concurrent.PanicError)
+	if !ok {
+		t.Fatalf("got panic %v of type %T, want a *PanicError", got, got)
+	}
+	for range 3 {
+		if want := "panic: call 1\n\ngoroutine "; !strings.HasPrefix(p.Error(), want) {
+			t.Errorf("got text\n%s\nwant %q", p.Error(), want)
+		}
+	}
+	if value.calls != 1 {
+		t.Errorf("Error was called %d times, want 1", value.calls)
+	}
+}
+
+func TestPanicErrorMadeByHand(t *testing.T) {
+	err := &concurrent.PanicError{Value: io.EOF, Stack: []byte("goroutine 1 [running]:")}
+	if got, want := err.Error(), "panic: EOF\n\ngoroutine 1 [running]:"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
 
 func TestPanic(t *testing.T) {
 	values := []struct {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // historyLen is how many results are kept for the status page.
@@ -34,23 +37,24 @@ func newChecker(check Check, now time.Time) *checker {
 
 // watch runs a check until ctx ends. That there is one such loop per check is why a check never overlaps itself.
 func (r *Registry) watch(ctx context.Context, c *checker) {
-	var stuck *call // an earlier run that has not returned although its time was up
+	var stuck *guard.Call // an earlier run that has not returned although its time was up
 	var stuckSince time.Time
 	for {
 		began := time.Now()
 		if stuck != nil {
 			select {
-			case <-stuck.done:
+			case <-stuck.Done():
 				stuck = nil
 			default:
 			}
 		}
 		var err error
 		if stuck == nil {
-			stuck, err = attempt(ctx, c.Probe, c.Timeout)
+			stuck, err = attempt(ctx, "health/"+c.Name, c.Probe, c.Timeout)
 			stuckSince = began
 		} else {
-			err = fmt.Errorf("%w: still running after %v", ErrTimeout, round(began.Sub(stuckSince)))
+			running := oneline.Round(began.Sub(stuckSince))
+			err = fmt.Errorf("%w: still running after %v", ErrTimeout, running)
 		}
 		if ctx.Err() != nil {
 			return
@@ -110,7 +114,9 @@ func (r *Registry) record(c *checker, result Result) (pause time.Duration, again
 	}
 	if c.state != from {
 		c.since = now
-		r.events.emitLocked(r, Event{Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: result.Err})
+		r.emitLocked(Event{
+			Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: result.Err,
+		})
 		r.updateReadyLocked()
 	}
 

@@ -1,8 +1,9 @@
 package health
 
 import (
-	"runtime/debug"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // An Event is a change of the state of a check, or the beginning of draining. When the [Check] Grace of a pending check begins or
@@ -30,76 +31,25 @@ func (r *Registry) OnChange(fn func(Event)) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.events.funcs = append(r.events.funcs, fn)
+	r.onChange = append(r.onChange, fn)
 }
 
-// An eventQueue holds the calls that are still to be made. The mutex of its registry guards it.
-type eventQueue struct {
-	funcs   []func(Event)
-	waiting []delivery
-	running bool // deliver is
-	failure error
-}
-
-type delivery struct {
-	fn    func(Event)
-	event Event
-}
-
-func (q *eventQueue) emitLocked(r *Registry, e Event) {
-	for _, fn := range q.funcs {
-		q.waiting = append(q.waiting, delivery{fn, e})
-	}
-	if excess := len(q.waiting) - maxEvents; excess > 0 {
-		q.waiting = q.waiting[excess:]
-	}
-	if len(q.waiting) > 0 && !q.running {
-		q.running = true
-		go r.deliver()
+// emitLocked never runs user code itself: the queue has a goroutine for it.
+func (r *Registry) emitLocked(e Event) {
+	for _, fn := range r.onChange {
+		r.events.Add(func() { fn(e) })
 	}
 }
 
-// deliver makes the calls that wait, and ends when there are none.
-func (r *Registry) deliver() {
-	done := false
-	defer func() {
-		if !done { // a function called runtime.Goexit
-			go r.deliver()
-		}
-	}()
-	for {
-		d, ok := r.nextDelivery()
-		if !ok {
-			done = true
-			return
-		}
-		r.call(d)
+// eventFailed keeps the first panic for Run. A Goexit is nothing to report.
+func (r *Registry) eventFailed(err error) {
+	p, ok := err.(*guard.Panic) //nolint:errorlint // never wrapped
+	if !ok {
+		return
 	}
-}
-
-func (r *Registry) nextDelivery() (delivery, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	q := &r.events
-	if len(q.waiting) == 0 {
-		q.running = false
-		return delivery{}, false
+	if r.eventFailure == nil {
+		r.eventFailure = newPanicError(p)
 	}
-	d := q.waiting[0]
-	q.waiting = q.waiting[1:]
-	return d, true
-}
-
-func (r *Registry) call(d delivery) {
-	defer func() {
-		if v := recover(); v != nil {
-			err := &PanicError{Value: v, Stack: debug.Stack()}
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.events.failure == nil {
-				r.events.failure = err
-			}
-		}
-	}()
-	d.fn(d.event)
 }

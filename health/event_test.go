@@ -123,6 +123,17 @@ func TestOnChangePanicsAndExits(t *testing.T) {
 	})
 }
 
+func TestOnChangeIsLabelled(t *testing.T) {
+	r := newRegistry(t)
+	running, release := make(chan struct{}), make(chan struct{})
+	r.OnChange(func(health.Event) { close(running); <-release })
+	r.Drain()
+	<-running
+	labels := goroutineLabels(t)
+	close(release)
+	assert.Contains(t, labels, `"gracekit":"health/onchange"`)
+}
+
 func TestOnChangeNil(t *testing.T) {
 	assert.PanicsWithValue(t, "health: OnChange(nil): expected a function", func() { newRegistry(t).OnChange(nil) })
 }

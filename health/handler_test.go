@@ -228,10 +228,10 @@ func TestHandlerPageAges(t *testing.T) {
 // How long a run took: milliseconds for programs, three digits or so for people.
 func TestHandlerDurations(t *testing.T) {
 	for took, want := range map[time.Duration]struct{ json, page string }{
-		123_456_789 * time.Nanosecond: {`"lastDurationMs":123.456}`, ">took 123.46ms<"},
-		12_345_678 * time.Microsecond: {`"lastDurationMs":12345.678}`, ">took 12.35s<"},
-		123_456 * time.Nanosecond:     {`"lastDurationMs":0.123}`, ">took 123.46µs<"},
-		90_600 * time.Millisecond:     {`"lastDurationMs":90600}`, ">took 1m31s<"},
+		123_456_789 * time.Nanosecond: {`"lastDurationMs":123.456}`, ">took 123ms<"},
+		12_345_678 * time.Microsecond: {`"lastDurationMs":12345.678}`, ">took 12.3s<"},
+		123_456 * time.Nanosecond:     {`"lastDurationMs":0.123}`, ">took 123µs<"},
+		90_600 * time.Millisecond:     {`"lastDurationMs":90600}`, ">took 1m30.6s<"},
 	} {
 		t.Run(took.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 const (
@@ -214,10 +216,6 @@ func unparsable(rawURL string, err error) error {
 
 // firstLine is the beginning of text for people to read, at most limit bytes.
 func firstLine(text string, limit int) string {
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	text = strings.TrimSpace(text)
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return text
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return oneline.Cut(oneline.Escape(strings.TrimSpace(line)), limit)
 }

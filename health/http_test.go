@@ -56,6 +56,7 @@ func TestHTTPStatus(t *testing.T) {
 		{"unknown status", 299 + 160, "", nil, "got 459, expected"},
 		{"expected status", 401, "", []health.HTTPOption{health.ExpectStatus(200, 401)}, ""},
 		{"unexpected status", 204, "", []health.HTTPOption{health.ExpectStatus(200, 401)}, "got 204 No Content, expected 200 or 401"},
+		{"control characters", 500, "\x1b[2Jgone\r\nmore", nil, `\x1b[2Jgone`},
 		{"endless line", 500, strings.Repeat("é", 3000), nil, "é…"},
 	}
 	for _, tt := range tests {

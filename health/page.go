@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // The page is written by hand, as those of net/http/pprof are: html/template would keep the linker from
@@ -81,7 +83,7 @@ func (v view) writeCheck(b *bytes.Buffer, c CheckReport) {
 	}
 	took := "not run yet"
 	if last := c.Last(); !last.Time.IsZero() {
-		took = "took " + round(last.Duration).String()
+		took = "took " + oneline.Round(last.Duration).String()
 	}
 	fmt.Fprintf(b, `<li class="%v">
 <h2>%s%s</h2>
@@ -162,7 +164,8 @@ func sparkline(history []Result) string {
 			high = least + int((height-least)*result.Duration/longest)
 		}
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%d" height="%d"><title>%s, %v</title></rect>`,
-			class, x, height-high, width-2, high, result.Time.UTC().Format("15:04:05 UTC"), round(result.Duration))
+			class, x, height-high, width-2, high,
+			result.Time.UTC().Format("15:04:05 UTC"), oneline.Round(result.Duration))
 	}
 	b.WriteString("</svg>")
 	return b.String()

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // A Probe looks at one thing once and returns nil if it is well.
@@ -82,10 +83,12 @@ func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
+
+	text string // of Value as it was then, see guard.PanicText; empty if a user has made it
 }
 
 // Error gives the value, an empty line and the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string { return guard.PanicText(e.text, e.Value, e.Stack) }
 
 // Unwrap returns the value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
@@ -93,59 +96,51 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+func newPanicError(p *guard.Panic) *PanicError {
+	return &PanicError{Value: p.Value, Stack: p.Stack, text: p.Error()}
+}
+
 // errExited stands for a probe that ended its goroutine instead of returning.
 var errExited = errors.New("health: the probe called runtime.Goexit")
 
-// noticeTime is how long a probe gets to return after its context has ended, before it counts as one that ignores
-// its context. Without it the error of a probe that does obey, which says what it was waiting for, would be lost.
+// noticeTime is how long a probe gets to return after its context has ended, before it counts as
+// one that ignores its context. It is longer than guard.Notice because nothing is lost by waiting,
+// and probes have connections to close.
 const noticeTime = 50 * time.Millisecond
 
-// A call is one run of a probe. Its err may be read once done is closed.
-type call struct {
-	done chan struct{}
-	err  error
-}
-
-// attempt calls probe once and waits until it has returned or its time is up. In that case the call is returned
-// too if it is still going on: there must not be another one before its done is closed.
-func attempt(ctx context.Context, probe Probe, timeout time.Duration) (stuck *call, err error) {
+// attempt calls probe once and waits until it has returned or its time is up. In that case the call
+// is returned too if it is still going on: there must not be another one before it is done. The
+// label is for the goroutine, see [guard.Go].
+func attempt(
+	ctx context.Context, label string, probe Probe, timeout time.Duration,
+) (stuck *guard.Call, err error) {
 	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-
-	c := &call{done: make(chan struct{}), err: errExited}
-	go func() {
-		defer close(c.done)
-		defer func() {
-			if v := recover(); v != nil {
-				c.err = &PanicError{Value: v, Stack: debug.Stack()}
-			}
-		}()
-		c.err = probe(attemptCtx)
-	}()
-
-	select {
-	case <-c.done:
-	case <-attemptCtx.Done():
-		notice := time.NewTimer(noticeTime)
-		defer notice.Stop()
-		select {
-		case <-c.done:
-		case <-notice.C:
-			stuck = c
-		}
-	}
-
+	call := guard.Go(attemptCtx, label, func() error { return probe(attemptCtx) })
+	returned := call.Wait(attemptCtx, noticeTime)
 	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
 	switch {
-	case stuck != nil && timedOut:
-		return stuck, fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout)
-	case stuck != nil:
-		return stuck, fmt.Errorf("the probe ignores its context: %w", context.Cause(ctx))
-	case c.err != nil && timedOut:
-		return nil, fmt.Errorf("%w after %v: %w", ErrTimeout, timeout, c.err)
-	default:
-		return nil, c.err
+	case !returned && timedOut:
+		return call, fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout)
+	case !returned:
+		return call, fmt.Errorf("the probe ignores its context: %w", context.Cause(ctx))
 	}
+	err = probeError(call.Err())
+	if err != nil && timedOut {
+		err = fmt.Errorf("%w after %v: %w", ErrTimeout, timeout, err)
+	}
+	return nil, err
+}
+
+// probeError replaces the errors of package guard by those of this package.
+func probeError(err error) error {
+	if err == guard.ErrExited { //nolint:errorlint // guard never wraps it, and Is is user code
+		return errExited
+	}
+	if p, ok := err.(*guard.Panic); ok { //nolint:errorlint // likewise
+		return newPanicError(p)
+	}
+	return err
 }
 
 // broken returns the probe for input that can never work.

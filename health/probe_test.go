@@ -1,11 +1,14 @@
 package health_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,4 +120,50 @@ func TestPanicError(t *testing.T) {
 	assert.ErrorIs(t, err, io.EOF)
 	assert.NoError(t, (&health.PanicError{Value: "no error"}).Unwrap())
 	assert.True(t, strings.HasPrefix((&health.PanicError{Value: 7}).Error(), "panic: 7\n\n"))
+}
+
+// textCounter is a value to panic with.
+type textCounter struct{ calls int }
+
+func (c *textCounter) Error() string { c.calls++; return fmt.Sprint("call ", c.calls) }
+
+// The text of a panic is made once, where it happens: whoever prints the error later calls no
+// method of a value that was in an unknown state then.
+func TestPanicErrorKeepsItsText(t *testing.T) {
+	value := new(textCounter)
+	ctx, cancel := context.WithCancel(t.Context())
+	var got []error
+	err := health.Wait(ctx, func(context.Context) error { cancel(); panic(value) },
+		health.OnAttempt(func(a health.Attempt) { got = append(got, a.Err) }))
+	require.ErrorIs(t, err, value)
+	require.Len(t, got, 1)
+	for range 3 {
+		assert.True(t, strings.HasPrefix(got[0].Error(), "panic: call 1\n\ngoroutine "), got[0].Error())
+	}
+	assert.Equal(t, 1, value.calls)
+}
+
+// goroutineLabels returns the pprof labels of the goroutines as a goroutine profile shows them.
+func goroutineLabels(t *testing.T) string {
+	t.Helper()
+	var profile bytes.Buffer
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	return profile.String()
+}
+
+// A probe that hangs is found in a goroutine profile by the name of its check.
+func TestProbesAreLabelled(t *testing.T) {
+	release := make(chan struct{})
+	running := make(chan struct{})
+	probe := func(context.Context) error { running <- struct{}{}; <-release; return nil }
+	start(t, newRegistry(t, health.Check{Name: "mysql", Probe: probe}))
+	<-running
+	waited := make(chan error)
+	go func() { waited <- health.Wait(t.Context(), probe) }()
+	<-running
+	labels := goroutineLabels(t)
+	close(release)
+	assert.NoError(t, <-waited)
+	assert.Contains(t, labels, `"gracekit":"health/mysql"`)
+	assert.Contains(t, labels, `"gracekit":"health/wait"`)
 }

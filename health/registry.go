@@ -6,22 +6,26 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/inorder"
 )
 
 // A Registry runs checks and knows what they found. Make it with [New]. All its methods are safe for concurrent use.
 type Registry struct {
 	checks []*checker
 	byName map[string]*checker
-	ready  chan struct{} // closed when the Ready checks were up for the first time
-	drain  chan struct{} // closed when draining begins
+	ready  chan struct{}  // closed when the Ready checks were up for the first time
+	drain  chan struct{}  // closed when draining begins
+	events *inorder.Queue // the calls of OnChange's functions that are still to be made
 
-	mu       sync.Mutex
-	started  time.Time       // when Run began
-	stopped  <-chan struct{} // nil before Run
-	draining bool
-	isReady  bool // ready is closed
-	drainOn  []<-chan struct{}
-	events   eventQueue
+	mu           sync.Mutex
+	started      time.Time       // when Run began
+	stopped      <-chan struct{} // nil before Run
+	draining     bool
+	isReady      bool // ready is closed
+	drainOn      []<-chan struct{}
+	onChange     []func(Event)
+	eventFailure error // the first panic of a function in onChange
 }
 
 // ErrAlreadyStarted is returned by [Registry.Run] when it is called a second time.
@@ -38,6 +42,7 @@ func New(checks ...Check) (*Registry, error) {
 		ready:  make(chan struct{}),
 		drain:  make(chan struct{}),
 	}
+	r.events = &inorder.Queue{Label: "health/onchange", Limit: maxEvents, Fail: r.eventFailed}
 	var errs []error
 	now := time.Now()
 	for _, check := range checks {
@@ -89,7 +94,7 @@ func (r *Registry) Run(ctx context.Context) error {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.events.failure
+	return r.eventFailure
 }
 
 // Ready returns a channel that is closed as soon as [Registry.Report] of Ready is up for the first time. It
@@ -132,7 +137,7 @@ func (r *Registry) drainLocked() {
 	r.draining = true
 	r.drainOn = nil
 	close(r.drain)
-	r.events.emitLocked(r, Event{Kind: Ready, From: from, To: Draining, Time: time.Now()})
+	r.emitLocked(Event{Kind: Ready, From: from, To: Draining, Time: time.Now()})
 }
 
 // isDrainingLocked looks at the channels of DrainOn itself, as their goroutines may not have run yet.

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // Wait calls p until it succeeds, and then returns nil. The first attempt is made at once.
@@ -37,7 +39,7 @@ func Wait(ctx context.Context, p Probe, opts ...Option) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		w.attempts++
-		stuck, err := attempt(ctx, p, c.attemptTimeout)
+		stuck, err := attempt(ctx, "health/wait", p, c.attemptTimeout)
 		if errors.Is(err, errExited) {
 			runtime.Goexit()
 		}
@@ -58,7 +60,7 @@ func Wait(ctx context.Context, p Probe, opts ...Option) error {
 			return w.giveUp(ErrPermanent)
 		case stuck != nil:
 			select {
-			case <-stuck.done:
+			case <-stuck.Done():
 			case <-ctx.Done():
 			}
 		}
@@ -127,7 +129,8 @@ func (e *WaitError) Error() string {
 	if e.Attempts == 1 {
 		attempts = "attempt"
 	}
-	text := fmt.Sprintf("health: gave up after %d %s in %v", e.Attempts, attempts, round(e.Elapsed))
+	text := fmt.Sprintf("health: gave up after %d %s in %v",
+		e.Attempts, attempts, oneline.Round(e.Elapsed))
 	if e.Cause != nil {
 		text += ": " + unprefixed(e.Cause)
 	}
@@ -189,20 +192,6 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-t.C:
 	case <-ctx.Done():
-	}
-}
-
-// round makes a duration readable: three digits or so.
-func round(d time.Duration) time.Duration {
-	switch {
-	case d >= time.Minute:
-		return d.Round(time.Second)
-	case d >= time.Second:
-		return d.Round(10 * time.Millisecond)
-	case d >= time.Millisecond:
-		return d.Round(10 * time.Microsecond)
-	default:
-		return d.Round(10 * time.Nanosecond)
 	}
 }
 

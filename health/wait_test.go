@@ -124,7 +124,8 @@ func TestWaitErrorMadeByHand(t *testing.T) {
 	err := &health.WaitError{Attempts: 1, Last: io.EOF}
 	assert.EqualError(t, err, "health: gave up after 1 attempt in 0s; last failure: EOF")
 	assert.ErrorIs(t, err, io.EOF)
-	assert.EqualError(t, &health.WaitError{Attempts: 2, Elapsed: 83456789 * time.Microsecond}, "health: gave up after 2 attempts in 1m23s")
+	assert.EqualError(t, &health.WaitError{Attempts: 2, Elapsed: 83456789 * time.Microsecond},
+		"health: gave up after 2 attempts in 1m23.5s")
 }
 
 func TestWaitPermanent(t *testing.T) {

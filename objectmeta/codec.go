@@ -3,8 +3,8 @@ package objectmeta
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"unicode/utf8"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // A Codec turns database keys of one kind into instance IDs and back, without looking anything up.
@@ -63,16 +63,5 @@ func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// quote makes a value of unknown origin fit for an error text: one line of ASCII that is never long.
-func quote(s string) string {
-	const longest = 64
-	if len(s) <= longest {
-		return strconv.QuoteToASCII(s)
-	}
-	// A character that the cut would split must not show up as broken.
-	cut := longest
-	for cut > longest-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s... (%d bytes)", strconv.QuoteToASCII(s[:cut]), len(s))
-}
+// quote makes a value of unknown origin fit for an error text.
+func quote(s string) string { return oneline.Quote(s, 64) }

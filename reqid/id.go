@@ -5,7 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // maxIDLength is the length of the longest valid ID, in bytes.
@@ -57,12 +58,5 @@ func invalidID(id string) error {
 	return fmt.Errorf("%w: %s: want 1 to %d of A-Z a-z 0-9 . _ : / + = @ -", ErrInvalidID, quote(id), maxIDLength)
 }
 
-// quote makes what a peer sent fit for an error text: plain ASCII in quotes, and short,
-// whatever it was.
-func quote(s string) string {
-	const longest = 40
-	if len(s) <= longest {
-		return strconv.QuoteToASCII(s)
-	}
-	return fmt.Sprintf("%s... (%d bytes)", strconv.QuoteToASCII(s[:longest]), len(s))
-}
+// quote makes what a peer sent fit for an error text, whatever it was.
+func quote(s string) string { return oneline.Quote(s, 40) }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // user is a user's name and the form of it that goes into the logs.
@@ -44,29 +46,13 @@ func User(ctx context.Context) string {
 const maxUserLength = 128
 
 func printable(name string) string {
-	// What is replaced only grows, so there is no need to clean all of a huge name.
-	long := len(name) > maxUserLength
-	name = strings.Map(func(r rune) rune {
+	// Characters only grow by being replaced, so there is no need to clean all of a huge name. The
+	// second cut takes the place of the first.
+	clean := strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return utf8.RuneError
 		}
 		return r // also RuneError, which stands for invalid UTF-8
-	}, name[:cut(name)])
-	if !long && len(name) <= maxUserLength {
-		return name
-	}
-	return name[:cut(name)] + "…"
-}
-
-// cut returns where s ends if it may have maxUserLength bytes and no character is to be
-// split.
-func cut(s string) int {
-	if len(s) <= maxUserLength {
-		return len(s)
-	}
-	n := maxUserLength
-	for n > maxUserLength-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return n
+	}, oneline.Cut(name, maxUserLength))
+	return oneline.Cut(clean, maxUserLength)
 }

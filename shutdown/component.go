@@ -1,98 +1,140 @@
 package shutdown
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
+// A component is a function that runs until it is told to stop.
 type component struct {
 	name     string
 	run      func(context.Context) error
+	step     *step         // of the stop that waits for it
+	told     func() bool   // whether it was told to stop, by other means than its context; may be nil
 	launched bool          // guarded by GracefulShutdown.mu
 	done     chan struct{} // closed when run has returned
 	err      error         // nil or a *ComponentError; readable after done
 }
 
-// Go runs a part of the service that goes on until it is stopped: a server's Serve, a consumer, a ticker. It runs in a
-// goroutine of its own from Start on, or at once after Start, with [GracefulShutdown.Context], and is waited for in PhaseWork. One
-// whose service stops before it was begun is never run.
+// Go runs a part of the service that goes on until it is stopped: a consumer, a ticker, a server of
+// a kind that this package does not know. It runs in a goroutine of its own from Start on, or at once after
+// Start, with [GracefulShutdown.Context], and is waited for in PhaseWork. If the service stops before
+// run was begun, it is never run.
 //
-// If run returns an error, panics or exits its goroutine, that requests the shutdown with a *[ComponentError], which Wait returns too. An
-// error that says nothing but that it was stopped ([context.Canceled], [net/http.ErrServerClosed], the cause of its context) counts as
-// nil; nil before the trigger means that this part is finished and the service goes on. So a server's Serve returning is never mistaken
-// for the server having drained: that is the business of [GracefulShutdown.AddHTTPServer].
+// If run returns an error, panics or exits its goroutine, that requests the shutdown with a
+// *[ComponentError], which Wait returns too. nil means that this part is finished and the service goes
+// on, and so does [net/http.ErrServerClosed]: somebody has closed that server on purpose. Once the stop
+// has begun, an error that says nothing but that it was told to stop ([context.Canceled],
+// http.ErrServerClosed, the cause of its context) counts as nil, too. For servers prefer
+// [GracefulShutdown.GoHTTP] and [GracefulShutdown.GoGRPC].
 //
 // It returns [ErrShuttingDown] after the trigger, and an error if name is empty or run is nil.
 func (gs *GracefulShutdown) Go(name string, run func(context.Context) error) error {
-	if name == "" {
-		return errors.New("shutdown: component without a name")
-	}
-	if run == nil {
-		return fmt.Errorf("shutdown: component %q has no function", name)
-	}
 	return gs.add(func() error {
-		c := &component{name: name, run: run, done: make(chan struct{})}
-		gs.components = append(gs.components, c)
-		if gs.state == started {
-			gs.launch(c)
+		if err := check("component", name, run); err != nil {
+			return err
 		}
+		s := &step{name: name, stage: stage{kindPhase, PhaseWork}, onlyWaits: true}
+		s.run = s.waitForComponents
+		gs.steps = append(gs.steps, s)
+		gs.addComponent(&component{name: name, run: run, step: s})
 		return nil
 	})
+}
+
+// addComponent is called under the lock.
+func (gs *GracefulShutdown) addComponent(c *component) {
+	c.done = make(chan struct{})
+	c.step.components = append(c.step.components, c)
+	if gs.life == started {
+		gs.launch(c)
+	}
 }
 
 // launch is called under the lock.
 func (gs *GracefulShutdown) launch(c *component) {
 	c.launched = true
-	go gs.runComponent(c)
+	gs.components = append(gs.components, c)
+	guard.Then(gs.ctx, "shutdown/"+c.name,
+		func() error { return c.run(gs.ctx) },
+		func(err error) { gs.componentEnded(c, find(err, context.Cause(gs.ctx))) })
 }
 
-func (gs *GracefulShutdown) runComponent(c *component) {
-	protect(func() error { return c.run(gs.ctx) }, func(err error) {
-		failed := err != nil && !gs.saysStopped(err)
-		gs.mu.Lock()
-		if failed {
-			c.err = &ComponentError{Name: c.name, Err: err}
-		} else if !gs.isDraining() {
-			gs.components = slices.DeleteFunc(gs.components, func(o *component) bool { return o == c })
-		}
-		gs.mu.Unlock()
-
-		if failed {
-			gs.observeError("component failed", c.err)
-			gs.trigger(c.err, "")
-		}
-		close(c.done) // last: the stop may end with it, and nothing is told after that
-	})
-}
-
-// saysStopped reports whether err is how a component says that it has ended because it was told to, and says nothing beside
-// it: errors.Join(context.Canceled, errFlush) is a failure.
-func (gs *GracefulShutdown) saysStopped(err error) bool {
-	if cause := context.Cause(gs.ctx); cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { //nolint:errorlint // of a chain, the whole has to be looked at
-		return true
+func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
+	gs.mu.Lock()
+	draining := gs.isDraining()
+	stopped := f.err == nil || f.closed || draining && f.stopped || c.told != nil && c.told()
+	if !stopped {
+		c.err = &ComponentError{Name: c.name, Err: f.err}
 	}
-	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, because errors.Is finds one leaf and ignores the others
-	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !gs.saysStopped(err) })
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			return gs.saysStopped(inner)
+	gs.components = slices.DeleteFunc(gs.components, func(other *component) bool { return other == c })
+	if stopped && !draining {
+		s := c.step
+		s.components = slices.DeleteFunc(s.components, func(other *component) bool { return other == c })
+		if len(s.components) == 0 {
+			gs.removeLocked(s)
 		}
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, http.ErrServerClosed)
+	gs.mu.Unlock()
+
+	if !stopped {
+		if first := gs.trigger(c.err, ""); first { // the Logger hears it as the reason
+			gs.handleError(c.err)
+		} else {
+			gs.observe("component failed", "component "+c.name+": "+f.text, c.err)
+		}
+	}
+	close(c.done) // last: the stop may end with it, and nothing is told after that
 }
 
-func (c *component) task() task {
-	return task{name: c.name, phase: PhaseWork, run: func(ctx context.Context) error {
+// waitForComponents is the run of a step that waits for components. Of several listeners of a server, the
+// first error stands for all; the others were told when they occurred.
+func (s *step) waitForComponents(ctx context.Context) error {
+	var first error
+	for _, c := range s.components { // nothing is added any more, nor taken away
+		if !c.launched {
+			continue
+		}
 		select {
 		case <-c.done:
-			return c.err
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			if !isClosed(c.done) {
+				return cmp.Or(first, context.Cause(ctx))
+			}
 		}
-	}}
+		first = cmp.Or(first, c.err)
+	}
+	return first
+}
+
+// saysStopped reports whether err is how a function says that it has ended because it was told to, and
+// says nothing beside it: errors.Join(context.Canceled, errFlush) is a failure. closed means the same of
+// a server that was closed. err is a user's, so this is user code.
+func saysStopped(err, cause error) (stopped, closed bool) {
+	isClosed := func(err error) bool { return errors.Is(err, http.ErrServerClosed) }
+	isStopped := func(err error) bool { return isClosed(err) || errors.Is(err, context.Canceled) }
+	return everyLeaf(err, cause, isStopped), everyLeaf(err, nil, isClosed)
+}
+
+// everyLeaf reports whether ok holds for every leaf of the tree of err; where cause is, it need not.
+// The tree is walked by hand, because errors.Is is content with one leaf.
+func everyLeaf(err, cause error, ok func(error) bool) bool {
+	if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { //nolint:errorlint // see above
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // see above
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !everyLeaf(err, cause, ok) })
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return everyLeaf(inner, cause, ok)
+		}
+	}
+	return ok(err)
 }

@@ -1,21 +1,27 @@
 package shutdown
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 var (
-	// ErrShuttingDown is returned when something is added or started after the trigger. Nothing was done: a server or callback that got
-	// it is the caller's to stop.
+	// ErrShuttingDown is returned when something is added or started after the trigger. Nothing was
+	// done: the caller must stop the server or close the resource that it wanted to add.
 	ErrShuttingDown = errors.New("shutdown: already shutting down")
 
-	// ErrAlreadyStarted is returned by Start and Run if a Start or Run before has started the service, and by AddManager after that.
+	// ErrAlreadyStarted is returned by Start and Run if a Start or Run before has started the service,
+	// and by AddManager after that.
 	ErrAlreadyStarted = errors.New("shutdown: already started")
 
-	// ErrTimeout is in the error of each callback that had not returned by its deadline, or for which no time was
-	// left. It Is [context.DeadlineExceeded], and it is the cause with which a callback's context ends at its deadline.
+	// ErrTimeout is in the error of each callback that had not returned by its deadline, or for which
+	// no time was left. It Is [context.DeadlineExceeded], and it is the cause with which a callback's
+	// context ends at its deadline.
 	ErrTimeout error = timeoutError{}
 )
 
@@ -31,42 +37,146 @@ var errRequested = errors.New("shutdown: requested")
 // errGoexit is the error of user code that ended its goroutine instead of returning.
 var errGoexit = errors.New("shutdown: runtime.Goexit was called")
 
-// A CallbackError says which callback failed, or which server's draining, component's end or manager's hook.
+// A CallbackError says which step of the stop failed: a callback, a server's drain, the wait for a
+// component, a manager's hook.
 type CallbackError struct {
 	Name  string // of the callback, the server, the component or the manager
-	Phase Phase  // a manager's hooks have phases of their own, see [Phase.String]
+	Phase Phase  // 0 for what comes before and after the phases
+	Stage string // what that is: "start", "finish", "release" or "observers"; else empty
 	Err   error  // what it returned, a *PanicError, or one that Is ErrTimeout
 }
 
-// Error returns name, phase and Err: "mysql (store): connection lost".
-func (e *CallbackError) Error() string { return fmt.Sprintf("%s (%s): %v", e.Name, e.Phase, e.Err) }
+// Error returns name, phase and the text of Err: "mysql (store): connection lost".
+func (e *CallbackError) Error() string {
+	return fmt.Sprintf("%s (%s): %s", e.Name, cmp.Or(e.Stage, e.Phase.String()), guard.Text(e.Err))
+}
 
 // Unwrap returns Err.
 func (e *CallbackError) Unwrap() error { return e.Err }
 
-// A ComponentError says which component, run with [GracefulShutdown.Go], failed. One that did not end in time is a [CallbackError].
+// A ComponentError says which component of [GracefulShutdown.Go] failed, or which server stopped to
+// serve. A component that did not end in time is a [CallbackError].
 type ComponentError struct {
 	Name string // as given to Go
 	Err  error  // what it returned, or a *PanicError
 }
 
-// Error returns name and Err: "component consumer: broker is gone".
-func (e *ComponentError) Error() string { return fmt.Sprintf("component %s: %v", e.Name, e.Err) }
+// Error returns name and the text of Err: "component consumer: broker is gone".
+func (e *ComponentError) Error() string {
+	return fmt.Sprintf("component %s: %s", e.Name, guard.Text(e.Err))
+}
 
 // Unwrap returns Err.
 func (e *ComponentError) Unwrap() error { return e.Err }
 
-// A PanicError holds the value and the stack of a panic in a callback, a component, a manager, the Logger or the ErrorHandler.
+// A PanicError holds the value and the stack of a panic in a callback, a component, a manager or an
+// observer.
 type PanicError struct {
-	Value any    // what was panicked with
+	Value any    // the argument of panic
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
 // Error returns "panic: " and the value, an empty line, and the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("panic: %s\n\n%s", guard.Text(e.Value), e.Stack)
+}
 
 // Unwrap returns Value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// A textError has the text of a user's error as it was recorded.
+type textError struct {
+	text string
+	err  error
+}
+
+func (e *textError) Error() string { return e.text }
+func (e *textError) Unwrap() error { return e.err }
+
+// A finding is what the stop knows of a user's error. Its methods are user code, so this is all that
+// is ever asked of it.
+type finding struct {
+	err      error
+	text     string
+	panicked bool      // err is a panic
+	timeout  bool      // err Is ErrTimeout
+	late     bool      // the step's deadline had passed
+	skipped  bool      // the step was not begun
+	stopped  bool      // it says nothing but that something was told to stop, see saysStopped
+	closed   bool      // the same, and that the server was closed on purpose
+	before   *deadline // it is a reason with a deadline
+}
+
+// find looks at the error of a guarded call, or any other error of a user. cause is that of the
+// context which the user's function had.
+func find(err, cause error) finding {
+	if err == guard.ErrExited { //nolint:errorlint // never wrapped
+		err = errGoexit
+	}
+	f := finding{err: err}
+	switch e := err.(type) { //nolint:errorlint // what guard returns is not wrapped
+	case nil:
+		return f
+	case *guard.Panic:
+		f.panicked = true
+		f.err, f.text = &PanicError{Value: e.Value, Stack: e.Stack}, fmt.Sprintf("panic: %s\n\n%s", e.Text, e.Stack)
+		return f
+	case *ComponentError:
+		_, f.panicked = e.Err.(*PanicError) //nolint:errorlint // of ours, never wrapped
+		f.text = guard.Text(e.Err)          // the rest stands in its row
+	case *deadline:
+		f.before = e
+	}
+	if f.text == "" {
+		f.text = guard.Text(err)
+	}
+	// What a method that panics or hangs would have told counts as no.
+	found := make(chan finding, 1)
+	if guard.Within(guard.Moment, "shutdown/error", func() error {
+		g := f
+		g.timeout = errors.Is(err, ErrTimeout)
+		g.stopped, g.closed = saysStopped(err, cause)
+		if d, ok := errors.AsType[*deadline](err); ok {
+			g.before = d
+		}
+		found <- g
+		return nil
+	}) == nil {
+		return <-found
+	}
+	return f
+}
+
+// check returns the error of an Add… or Go… that got no name or no value.
+func check(what, name string, value any) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("shutdown: %s without a name", what)
+	case reflect.ValueOf(value).Kind() == reflect.Func && isNil(value):
+		return fmt.Errorf("shutdown: %s %q has no function", what, name)
+	case isNil(value):
+		return fmt.Errorf("shutdown: %s %q is nil", what, name)
+	}
+	return nil
+}
+
+func isNil(value any) bool {
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	default:
+		return false
+	}
+}
+
+// same reports whether a and b are one thing. Values that cannot be compared are not, nor are pointers
+// to nothing, which may be equal by chance.
+func same(a, b any) bool {
+	t := reflect.TypeOf(a)
+	return t.Kind() == reflect.Pointer && t.Elem().Size() > 0 && a == b
 }

@@ -20,27 +20,19 @@ type database struct{}
 
 func (database) Close() error { return nil }
 
-// A whole service: what asks, what answers, and main's own defers, which still run.
+// A whole service. What an Add… or Go… refuses comes out of Run.
 func Example() {
-	db := database{}
-	srv := &http.Server{Addr: "127.0.0.1:8080", Handler: http.NotFoundHandler(), ReadHeaderTimeout: 5 * time.Second}
+	ctx, handler, db := context.Background(), http.NotFoundHandler(), database{}
 
-	gs := shutdown.New(
-		shutdown.Grace(25*time.Second),
-		shutdown.Delay(5*time.Second),
-		shutdown.Logger(slog.Default()),
-	)
-	err := errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("api", srv),
-		gs.AddCallback(shutdown.Closer("db", db)),
-		gs.Go("http", func(context.Context) error { return srv.ListenAndServe() }),
-	)
-	if err == nil {
-		err = gs.Run(context.Background()) // returns when a signal has asked for the stop and all of it is done
-		fmt.Fprint(os.Stderr, gs.Report())
-	}
+	l, err := net.Listen("tcp", "127.0.0.1:8080")
 	if err != nil {
+		log.Fatal(err)
+	}
+	gs := shutdown.New(shutdown.Logger(slog.Default()))
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Closer("mysql", db))
+	gs.GoHTTP("api", &http.Server{Handler: handler}, l)
+	if err := gs.Run(ctx); err != nil { // returns when a signal has asked and the stop is complete
 		log.Fatal(err)
 	}
 }
@@ -229,22 +221,22 @@ func ExamplePoll() {
 // What took how long, and what went wrong.
 func ExampleReport_String() {
 	fmt.Print(shutdown.Report{ // of GracefulShutdown.Report
-		Reason:  errors.New("posixsignal: received terminated"),
+		Reason:  errors.New("signals: received terminated"),
 		Manager: "posixsignal",
 		Start:   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
 		Total:   1212 * time.Millisecond,
-		Delay:   500 * time.Millisecond,
-		Linger:  110 * time.Millisecond,
-		Callbacks: []shutdown.CallbackReport{
+		Steps: []shutdown.Step{
+			{Stage: "delay", State: shutdown.StateOK, Duration: 500 * time.Millisecond},
+			{Stage: "linger", State: shutdown.StateOK, Start: 500 * time.Millisecond, Duration: 110 * time.Millisecond},
 			{Name: "api", Phase: shutdown.PhaseIngress, State: shutdown.StateOK, Start: 610 * time.Millisecond, Duration: 600 * time.Millisecond},
 			{Name: "mysql", Phase: shutdown.PhaseStore, State: shutdown.StateError, Start: 1210 * time.Millisecond, Duration: 2 * time.Millisecond,
-				Err: errors.New("mysql (store): connection lost")},
+				Err: &shutdown.CallbackError{Name: "mysql", Phase: shutdown.PhaseStore, Err: errors.New("connection lost")}},
 		},
 	})
 	// Output:
-	// shutdown: posixsignal: received terminated (posixsignal), 1.21s
-	//   delay           |#################                       | 500ms
-	//   linger          |                 ###                    | 110ms
+	// shutdown: signals: received terminated, by posixsignal, 1.21s
+	//   delay           |#################                       | 500ms   ok
+	//   linger          |                 ###                    | 110ms   ok
 	//   ingress  api    |                    ####################| 600ms   ok
-	//   store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
+	//   store    mysql  |                                       #| 2ms     error: connection lost
 }

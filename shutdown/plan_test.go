@@ -553,12 +553,14 @@ type step struct {
 
 func stepsOf(r shutdown.Report) []step {
 	var steps []step
-	for _, c := range r.Callbacks {
-		s := step{c.Name, "", c.Phase, c.State, c.Start, c.Duration, c.Err}
-		if c.Phase < 0 {
-			s.stage, s.phase = c.Phase.String(), 0
+	for _, s := range r.Steps {
+		switch {
+		case s.Phase > 0:
+			s.Stage = ""
+		case s.Stage != "start" && s.Stage != "finish":
+			continue
 		}
-		steps = append(steps, s)
+		steps = append(steps, step{s.Name, s.Stage, s.Phase, s.State, s.Start, s.Duration, s.Err})
 	}
 	return steps
 }
@@ -567,8 +569,8 @@ func stepsOf(r shutdown.Report) []step {
 func nameOf(err error) string {
 	switch err := err.(type) { //nolint:errorlint // the outermost only
 	case *shutdown.CallbackError:
-		if err.Phase < 0 {
-			return err.Phase.String() + " " + err.Name
+		if err.Stage != "" {
+			return err.Stage + " " + err.Name
 		}
 		return err.Name
 	case *shutdown.ComponentError:

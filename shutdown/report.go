@@ -1,145 +1,96 @@
 package shutdown
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log records. It belongs to the caller.
+// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log records,
+// and it can be marshalled as JSON. It belongs to the caller, and none of its methods runs user code:
+// the texts of errors are those that they had when they were recorded.
 type Report struct {
-	Reason  error         // what the first request gave
-	Manager string        // the manager that made it; empty for the end of Start's context, a component, and Shutdown
-	Start   time.Time     // when it came
+	Reason  error         // of the first request
+	Manager string        // that made it; empty for Start's context, a component, and Shutdown
+	Start   time.Time     // the trigger: when the request came
 	Total   time.Duration // from then to the end of the stop or, while that is in progress, until now
+	Steps   []Step        // in the order in which they were begun
 
-	Delay     time.Duration    // how long the service went on as before
-	Linger    time.Duration    // how long connections were waited for
-	Callbacks []CallbackReport // in the order in which they were begun
-
-	// Stacks holds the stacks of all goroutines in the moment of the first timeout, or nil if there was none. The culprit's is
-	// among them.
+	// Stacks is a profile of all goroutines, taken when the first step was abandoned, or nil if
+	// none was. Goroutines with the same stack are one entry. Those that run user code for
+	// this package have a label such as {"gracekit":"shutdown/mysql"}.
 	Stacks []byte
 
-	final bool // Total does not grow any more
+	reason string // the text of Reason
 }
 
-// A CallbackReport tells how one callback went, or the draining of a server, the wait for a component, a manager's hook.
-type CallbackReport struct {
-	Name     string        // of the callback, the server, the component or the manager
-	Phase    Phase         // a manager's hooks have phases of their own, see [Phase.String]
-	State    State         // how it ended
-	Start    time.Duration // after the Report's Start
-	Duration time.Duration // 0 while it is running
-	Err      error         // nil, a *CallbackError or a *ComponentError
-}
-
-// State is the outcome of a callback.
-type State string
-
-// The states of a callback.
-const (
-	StateRunning State = "running" // only in a report of a stop in progress
-	StateOK      State = "ok"
-	StateError   State = "error"
-	StatePanic   State = "panic"
-	StateTimeout State = "timeout" // it was given up at its deadline, or returned an error because of it
-	StateSkipped State = "skipped" // it was not called: neither Grace nor Tail had any time left
-)
-
-// Failed reports whether a callback has ended in any way but [StateOK].
+// Failed reports whether a step has ended in any way but [StateOK].
 func (r Report) Failed() bool { return len(r.errors()) > 0 }
 
 func (r Report) errors() []error {
 	var errs []error
-	for _, c := range r.Callbacks {
-		if c.Err != nil {
-			errs = append(errs, c.Err)
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			errs = append(errs, s.Err)
 		}
 	}
 	return errs
 }
 
-func (r Report) clone() Report {
-	r.Callbacks = slices.Clone(r.Callbacks)
-	if !r.final && !r.Start.IsZero() {
-		r.Total = time.Since(r.Start)
-	}
-	return r
-}
-
-// String draws the stop as a timeline, one bar for each callback, all on one scale:
+// String draws the stop as a timeline, one bar for each step, all on one scale:
 //
-//	shutdown: posixsignal: received terminated (posixsignal), 1.21s
-//	  delay           |#################                       | 500ms
-//	  linger          |                 ###                    | 110ms
+//	shutdown: signals: received terminated, by posixsignal, 1.21s
+//	  delay           |#################                       | 500ms   ok
+//	  linger          |                 ###                    | 110ms   ok
 //	  ingress  api    |                    ####################| 600ms   ok
-//	  store    mysql  |                                       #| 2ms     error: mysql (store): connection lost
+//	  store    mysql  |                                       #| 2ms     error: connection lost
 //
 // Of errors it shows the first line; what a terminal would not print is escaped.
 func (r Report) String() string {
 	if r.Start.IsZero() {
 		return "shutdown: not requested"
 	}
-	by := ""
-	if r.Manager != "" {
-		by = " (" + printable(r.Manager) + ")"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "shutdown: %s%s, %v\n", firstLine(r.Reason), by, roundDuration(r.Total))
+	fmt.Fprintf(&b, "shutdown: %s, %v\n", r.headline(), oneline.Round(r.Total))
 
-	rows := r.rows()
-	nameWidth, phaseWidth := 0, 0
-	for _, row := range rows {
-		nameWidth = max(nameWidth, utf8.RuneCountInString(row.name))
-		phaseWidth = max(phaseWidth, len(row.phase))
+	nameWidth, stageWidth := 0, 0
+	for _, s := range r.Steps {
+		nameWidth = max(nameWidth, utf8.RuneCountInString(oneline.Escape(s.Name)))
+		stageWidth = max(stageWidth, len(s.stage()))
 	}
-	for _, row := range rows {
-		line := fmt.Sprintf("  %-*s  %-*s  |%s| %-7v %s", phaseWidth, row.phase, nameWidth, row.name,
-			bar(row.start, row.duration, r.Total), roundDuration(row.duration), row.outcome)
+	for _, s := range r.Steps {
+		if s.State == StateRunning {
+			s.Duration = max(0, r.Total-s.Start)
+		}
+		line := fmt.Sprintf("  %-*s  %-*s  |%s| %-7v %s", stageWidth, s.stage(), nameWidth, oneline.Escape(s.Name),
+			bar(s.Start, s.Duration, r.Total), oneline.Round(s.Duration), s.outcome())
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return b.String()
 }
 
-type timelineRow struct {
-	phase, name, outcome string
-	start, duration      time.Duration
+// headline is why the service stops, and who has said so.
+func (r Report) headline() string {
+	text := strings.TrimPrefix(oneline.First(r.reasonText()), "shutdown: ")
+	if r.Manager != "" {
+		text += ", by " + oneline.Escape(r.Manager)
+	}
+	return text
 }
 
-func (r Report) rows() []timelineRow {
-	var before, after []timelineRow
-	for _, c := range r.Callbacks {
-		row := timelineRow{c.Phase.String(), printable(c.Name), string(c.State), c.Start, c.Duration}
-		if c.Err != nil {
-			row.outcome += ": " + firstLine(c.Err)
-		}
-		if c.State == StateRunning {
-			row.duration = max(0, r.Total-c.Start)
-		}
-		if c.Phase == phaseStart {
-			before = append(before, row)
-		} else {
-			after = append(after, row)
-		}
+func (r Report) reasonText() string {
+	if r.reason == "" && r.Reason != nil { // not recorded but made by hand
+		return guard.Text(r.Reason)
 	}
-	var told time.Duration // when the managers had been told
-	for _, row := range before {
-		told = max(told, row.start+row.duration)
-	}
-	rows := before
-	if r.Delay > 0 {
-		rows = append(rows, timelineRow{phase: "delay", start: told, duration: r.Delay})
-	}
-	if r.Linger >= time.Millisecond {
-		rows = append(rows, timelineRow{phase: "linger", start: told + r.Delay, duration: r.Linger})
-	}
-	return append(rows, after...)
+	return r.reason
 }
 
 // bar returns a bar of barWidth characters for the whole, at least one of them a mark.
@@ -156,51 +107,52 @@ func bar(start, duration, total time.Duration) string {
 	return strings.Repeat(" ", from) + strings.Repeat("#", to-from) + strings.Repeat(" ", barWidth-to)
 }
 
-// roundDuration leaves three digits: 1.234567s is 1.23s, 309.07ms is 309ms.
-func roundDuration(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit)
-}
-
-func firstLine(err error) string {
-	if err == nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return printable(line)
-}
-
-// printable escapes what a terminal would obey and what breaks a line: names and errors may hold what a client has sent.
-func printable(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		if unicode.IsPrint(c) {
-			b.WriteRune(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
-		}
-	}
-	return b.String()
-}
-
-// LogValue implements [slog.LogValuer]: a group of reason, manager, total, delay, linger, and callbacks with a line for each.
+// LogValue implements [slog.LogValuer]: a group of reason, manager, total, and an attribute for each
+// step. Of many steps those that failed come first, and the rest is counted.
 func (r Report) LogValue() slog.Value {
-	callbacks := make([]string, len(r.Callbacks)) // a list: as a group, callbacks of one name would hide each other in JSON
-	for i, c := range r.Callbacks {
-		callbacks[i] = fmt.Sprintf("%s %s: %s after %v", c.Phase, printable(c.Name), c.State, roundDuration(c.Duration))
-		if c.Err != nil {
-			callbacks[i] += ": " + firstLine(c.Err)
-		}
+	attrs := []slog.Attr{slog.String("reason", oneline.First(r.reasonText()))}
+	if r.Manager != "" {
+		attrs = append(attrs, slog.String("manager", r.Manager))
 	}
-	return slog.GroupValue(
-		slog.String("reason", firstLine(r.Reason)),
-		slog.String("manager", r.Manager),
-		slog.Duration("total", r.Total),
-		slog.Duration("delay", r.Delay),
-		slog.Duration("linger", r.Linger),
-		slog.Any("callbacks", callbacks),
-	)
+	attrs = append(attrs, slog.Duration("total", r.Total))
+
+	const most = 50
+	steps := slices.Clone(r.Steps)
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(ok(a), ok(b)) })
+	seen := make(map[string]int)
+	for _, s := range steps[:min(most, len(steps))] {
+		key := strings.Trim(s.stage()+"."+oneline.Escape(s.Name), ".")
+		if seen[key]++; seen[key] > 1 { // one of the same name must not hide the other
+			key = fmt.Sprintf("%s#%d", key, seen[key])
+		}
+		outcome := s.outcome()
+		if s.Err != nil && s.Err == r.Reason { // said already
+			outcome = string(s.State) + ": the reason"
+		}
+		attrs = append(attrs, slog.String(key, fmt.Sprintf("%v %s", oneline.Round(s.Duration), outcome)))
+	}
+	if more := len(steps) - most; more > 0 {
+		attrs = append(attrs, slog.Int("more", more))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// ok is 0 for a step that failed, so that these come first.
+func ok(s Step) int {
+	if s.Err != nil {
+		return 0
+	}
+	return 1
+}
+
+// MarshalJSON gives durations as milliseconds, errors as their texts, and Stacks as a string.
+func (r Report) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Reason  string    `json:"reason"`
+		Manager string    `json:"manager,omitempty"`
+		Start   time.Time `json:"start,omitzero"`
+		Total   float64   `json:"totalMs"`
+		Steps   []Step    `json:"steps"`
+		Stacks  string    `json:"stacks,omitempty"`
+	}{r.reasonText(), r.Manager, r.Start, milliseconds(r.Total), r.Steps, string(r.Stacks)})
 }

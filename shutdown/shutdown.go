@@ -4,119 +4,112 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/inorder"
 )
 
-// A GracefulShutdown stops one service, once. Make it with [New]; the zero value is not usable. All methods are safe for concurrent use.
+// A GracefulShutdown stops one service, once. Make it with [New]; the zero value is not usable. All
+// methods are safe for concurrent use.
 type GracefulShutdown struct {
 	config
-	observer observer
 
 	draining chan struct{} // closed at the trigger
-	stopped  chan struct{} // closed when the report is final
+	leaving  chan struct{} // closed when Delay is over: HTTP/2 clients are told to leave
+	done     chan struct{} // closed when the stop is complete
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	clock    clock
+	told     inorder.Queue // calls of Logger and ErrorHandler
+	watched  inorder.Queue // calls of Watch
 
 	mu         sync.Mutex
-	state      state
-	settled    chan struct{} // closed when a Start in progress has ended one way or the other
-	parent     context.Context
-	managers   []Manager
-	running    []Manager // those whose Start has succeeded
-	endStart   func()    // ends the context of the running managers and the watch on Start's
-	tasks      []task
-	servers    []*httpServer
-	grpc       bool // there is a server whose connections are not known
+	life       life
+	settled    chan struct{}     // closed when a Start in progress has ended one way or the other
+	parent     context.Context   // given to Start
+	outer      *GracefulShutdown // of which this one is a component
+	refused    []error           // errors of Add… and Go… before Start
+	managers   []*managed
+	endStart   func() // ends the context of the managers and the watch on Start's
+	steps      []*step
+	servers    []*server
+	components []*component // launched, and neither finished nor failed
 	held       []*heldListener
-	components []*component // not yet run, running, or failed
 	report     Report
-	err        error
-	runErr     error // why Run could not start the service
+	running    map[int]*step // what the report's rows with StateRunning stand for
+	err        error         // what Wait returns
+	startErr   error         // why Run could not start the service
 }
 
-type state int
+// life is how far Start has come.
+type life int
 
 const (
-	created state = iota
+	created life = iota
 	starting
 	started
 )
 
-// New returns a GracefulShutdown that does nothing yet. Its defaults are [Grace] 25s, [Delay] 0, [Linger] 500ms, [Tail] 2s, no [Logger] and no
-// [ErrorHandler]. It panics if Delay is not less than Grace.
+// New returns a GracefulShutdown that does nothing yet. Its defaults are [Grace] 25s, [Delay] 0,
+// [Linger] 500ms, [Tail] 2s, no [Logger], no [ErrorHandler] and no [Watch]. It panics if Delay is
+// not less than Grace.
 func New(opts ...Option) *GracefulShutdown {
 	gs := &GracefulShutdown{
 		config:   newConfig(opts),
 		draining: make(chan struct{}),
-		stopped:  make(chan struct{}),
+		leaving:  make(chan struct{}),
+		done:     make(chan struct{}),
 		endStart: func() {},
+		running:  make(map[int]*step),
 	}
-	gs.ctx, gs.cancel = context.WithCancelCause(context.Background())
+	gs.told = inorder.Queue{Label: "shutdown/Logger", Limit: mostTold, Fail: gs.observerFailed("Logger or ErrorHandler")}
+	gs.watched = inorder.Queue{Label: "shutdown/Watch", Limit: mostTold, Fail: gs.observerFailed("Watch")}
+	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), outerKey{}, gs))
+	gs.ctx, gs.cancel = ctx, cancel
 	return gs
 }
 
-// AddManager adds what may ask for the shutdown. The managers are started by Start, in the order in which
-// they were added. It returns [ErrAlreadyStarted] after Start, [ErrShuttingDown] after the trigger, and an error for a nil manager; it
-// adds all of the managers or none.
-func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
-	for i, m := range managers {
-		if m == nil {
-			return fmt.Errorf("shutdown: AddManager: manager %d is nil", i)
-		}
-	}
-	return gs.add(func() error {
-		if gs.state != created {
-			return ErrAlreadyStarted
-		}
-		gs.managers = append(gs.managers, managers...)
-		return nil
-	})
-}
-
-// AddCallback adds what is to be done when the service stops; it may be called before or after Start. It returns [ErrShuttingDown] after
-// the trigger, and an error that names the callback and what is wrong with it; it adds all of the callbacks or none.
-func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
-	var errs []error
-	for _, c := range callbacks {
-		errs = append(errs, c.validate())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return gs.add(func() error {
-		for _, c := range callbacks {
-			gs.tasks = append(gs.tasks, c.task())
-		}
-		return nil
-	})
-}
-
-// add runs fn under the lock unless the shutdown has begun. fn is never user code.
+// add runs fn, which is never user code, under the lock unless the shutdown has begun. Before Start
+// an error is kept, and Start returns it.
 func (gs *GracefulShutdown) add(fn func() error) error {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	if gs.isDraining() {
 		return ErrShuttingDown
 	}
-	return fn()
+	err := fn()
+	if err != nil && gs.life == created {
+		gs.refused = append(gs.refused, err)
+	}
+	return err
 }
 
-func (gs *GracefulShutdown) isDraining() bool {
+func (gs *GracefulShutdown) isDraining() bool { return isClosed(gs.draining) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-gs.draining:
+	case <-c:
 		return true
 	default:
 		return false
 	}
 }
 
-// Start starts the managers and then the components, and returns; Wait waits for the end. The end of ctx
-// requests the shutdown, with its cause as the reason.
+// Start starts the managers, then the components and servers, and returns; [GracefulShutdown.Wait]
+// waits for the end. The end of ctx requests the shutdown, with its cause as the reason.
 //
-// If a manager fails to start, those already started are stopped, the error names the manager, and Start may be
-// called again. It returns [ErrAlreadyStarted] if it has succeeded before or is in progress, and [ErrShuttingDown] if the shutdown was
-// requested before everything was started (an ended ctx included); Wait then tells how that went.
+// Errors that Add… and Go… have returned before come back here, joined, and nothing is started. If
+// a manager fails to start, those already started are stopped, the error names the manager, and
+// Start may be called again. It returns [ErrAlreadyStarted] if it has succeeded before or is in
+// progress, and [ErrShuttingDown] if the shutdown was requested before everything was started (an
+// ended ctx included); Wait then tells how that went.
+//
+// ctx may be the Context of another GracefulShutdown, whose component this one is: the stop then
+// ends early enough for the outer one to see its end.
 func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	settled, err := gs.beginStart(ctx)
 	if err != nil {
@@ -124,74 +117,92 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	}
 	defer close(settled)
 
+	ended := func() { gs.trigger(causeOf(ctx), "") }
 	if ctx.Err() != nil {
-		gs.trigger(context.Cause(ctx), "")
+		ended()
 	}
-	unwatch := context.AfterFunc(ctx, func() { gs.trigger(context.Cause(ctx), "") })
-
+	unwatch := context.AfterFunc(ctx, ended)
 	// The managers outlive ctx: a second signal has to force while the first one is being answered.
 	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
-	var running []Manager
-	for _, m := range gs.managers { // nobody appends any more
+	end := func() { unwatch(); stopManagers() }
+	for _, m := range gs.managers { // nothing is added while Start is in progress
 		if err = gs.startManager(managersCtx, m); err != nil {
 			break
 		}
-		running = append(running, m)
+		m.started = true
 	}
 
-	end := func() {
-		unwatch()
-		stopManagers()
+	gs.mu.Lock()
+	draining := gs.isDraining()
+	switch {
+	case draining: // the stop, which waits for settled, is in charge of the managers
+		gs.endStart = end
+		err = ErrShuttingDown
+	case err != nil:
+		gs.life = created
+	default:
+		gs.life, gs.endStart = started, end
+		gs.launchAll()
 	}
-	if gs.settle(err, running, end) {
-		if err == nil {
-			err = ErrShuttingDown
+	gs.mu.Unlock()
+
+	if err != nil && !draining {
+		end()
+		for _, m := range gs.managers {
+			if m.started {
+				err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
+			}
+			m.started = false
 		}
-		return err
-	}
-	if err != nil {
-		gs.release(end, running, time.Now().Add(cutTime))
 	}
 	return err
 }
 
-// settle records how Start went, and runs the components after a good one. It reports whether the shutdown was requested
-// meanwhile, which then is in charge of the running managers.
-func (gs *GracefulShutdown) settle(err error, running []Manager, end func()) (draining bool) {
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	draining = gs.isDraining()
-	if err != nil && !draining {
-		gs.state = created
-		return false
+// causeOf is [context.Cause] for a context of the caller's, whose type may be the caller's, too.
+func causeOf(ctx context.Context) error {
+	cause := make(chan error, 1)
+	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause <- context.Cause(ctx); return nil })
+	if err == nil {
+		return <-cause
 	}
-	gs.state, gs.running, gs.endStart = started, running, end
-	if !draining {
-		for _, c := range gs.components {
-			gs.launch(c)
-		}
-	}
-	return draining
+	return err
 }
 
 func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {
+	outer, _ := ctx.Value(outerKey{}).(*GracefulShutdown)
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if gs.state != created {
+	switch {
+	case gs.life != created:
 		return nil, ErrAlreadyStarted
-	}
-	if gs.isDraining() {
+	case gs.isDraining():
 		return nil, ErrShuttingDown
+	case len(gs.refused) > 0:
+		return nil, errors.Join(gs.refused...)
 	}
-	settled = make(chan struct{})
-	gs.state, gs.settled, gs.parent = starting, settled, ctx
-	return settled, nil
+	gs.life, gs.settled, gs.parent, gs.outer = starting, make(chan struct{}), ctx, outer
+	return gs.settled, nil
 }
 
-// Shutdown requests the shutdown and returns at once. It reports whether this call is the one that started it, whose
-// reason counts. A nil reason stands for "requested". It works before Start as well: then all callbacks run, and no component.
+func (gs *GracefulShutdown) launchAll() {
+	for _, s := range gs.steps {
+		for _, c := range s.components {
+			gs.launch(c)
+		}
+	}
+	var serving []string
+	for _, s := range gs.servers {
+		serving = append(serving, s.addresses...)
+	}
+	gs.log(slog.LevelInfo, "service started", slog.Any("serving", serving))
+}
+
+// Shutdown requests the shutdown and returns at once. It reports whether this call is the one that
+// started it, whose reason counts. A nil reason stands for "requested"; [Before] makes one with a
+// deadline. It works before Start as well: then all callbacks run, and no component.
 //
-// The stop runs in goroutines of its own, which have ended when Wait returns, except those of user code that was given up.
+// The stop runs in goroutines of its own, which have ended when Wait returns, except those of user
+// code that was given up.
 func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.trigger(reason, "") }
 
 func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
@@ -199,62 +210,99 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 		reason = errRequested
 	}
 	gs.mu.Lock()
-	if gs.isDraining() {
-		gs.mu.Unlock()
-		return false
+	first := !gs.isDraining()
+	if first {
+		gs.report.Reason, gs.report.Manager, gs.report.Start = reason, manager, time.Now()
+		gs.report.reason = fmt.Sprintf("%T", reason) // until its text is known
+		gs.clock.begin(gs.config, gs.report.Start)
+		close(gs.draining)
 	}
-	gs.report = Report{Reason: reason, Manager: manager, Start: time.Now()}
-	close(gs.draining)
 	gs.mu.Unlock()
 
-	gs.logTrigger(reason, manager)
-	go gs.stop(reason)
-	return true
+	if first {
+		go gs.stop(reason)
+		return true
+	}
+	gs.tighten(reason)
+	return false
 }
 
-// Draining returns a channel that is closed when the shutdown begins. A readiness endpoint answers 503 from then
-// on; a long-lived stream tells its client to come again elsewhere.
+// Hurry ends the time of [Grace] now: Delay, Linger, the drain and whatever else is running, and
+// [GracefulShutdown.Context]. What has not begun shares [Tail] as it does after a hang. It does
+// nothing, and returns false, before the trigger, a second time, and when Grace is over already.
+func (gs *GracefulShutdown) Hurry() bool {
+	return gs.isDraining() && !isClosed(gs.done) && gs.clock.hurry()
+}
+
+// Draining returns a channel that is closed when the shutdown begins. A readiness endpoint answers
+// 503 from then on.
 func (gs *GracefulShutdown) Draining() <-chan struct{} { return gs.draining }
 
-// Context returns a context that ends when PhaseWork begins, which is when the servers have drained, with the reason of the
-// shutdown as its cause. It is the context of the components, and for any other background work. It has no values and no deadline.
+// Done returns a channel that is closed when the service has stopped, so that Wait returns at once.
+func (gs *GracefulShutdown) Done() <-chan struct{} { return gs.done }
+
+// Context returns a context that ends when PhaseWork begins, which is when the servers have drained,
+// with the reason of the shutdown as its cause. It is the context of the components, and for any
+// other background work. It has no deadline.
 func (gs *GracefulShutdown) Context() context.Context { return gs.ctx }
 
-// Wait waits until the service has stopped, however many call it. It returns the errors of callbacks, hooks and components, joined in the
-// order of the report, then panics of Release, [Logger] and [ErrorHandler]; and nil after a clean stop: the reason of a shutdown is no error,
-// unless it is a failed component. Without a request it waits for ever.
+// Wait waits until the service has stopped, however many call it. It returns the errors of callbacks,
+// hooks, servers and components, joined in the order of the report, and nil after a clean stop: the
+// reason of a shutdown is no error, unless it is a failed component. Without a request Wait does not
+// return.
 func (gs *GracefulShutdown) Wait() error {
-	<-gs.stopped
+	<-gs.done
 	return gs.err
 }
 
-// Run is Start, then Wait: when it returns, every callback has run. That holds when a manager fails to start, too; the service then
-// stops without Delay and Linger, since it never began to serve, and Run returns that error with those of the callbacks.
-// It returns nil after a clean stop, also if the shutdown was requested before Run or ctx had ended, and [ErrAlreadyStarted] at once
-// if an earlier Start or Run has started the service. A stop is final: Run after a Run that failed returns the same error again.
+// Run is Start, then Wait: when it returns, every callback has run. That holds when Start fails, too;
+// the service then stops without Delay, since it never began to serve, and Run returns that error
+// with those of the callbacks. It returns nil after a clean stop, also if the shutdown was requested
+// before Run or ctx had ended, and [ErrAlreadyStarted] at once if an earlier Start or Run has started
+// the service. A stop is final: Run after a Run that failed returns the same error again.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
-	switch {
-	case errors.Is(err, ErrAlreadyStarted):
+	switch err { //nolint:errorlint // ours, never wrapped; errors.Is would call methods of a manager's error
+	case ErrAlreadyStarted:
 		return err
-	case errors.Is(err, ErrShuttingDown):
+	case nil, ErrShuttingDown:
 		gs.mu.Lock()
-		err = gs.runErr
+		err = gs.startErr
 		gs.mu.Unlock()
-	case err != nil:
+	default:
 		gs.mu.Lock()
-		gs.delay, gs.linger = 0, 0
-		gs.runErr = err
+		gs.startErr = err
 		gs.mu.Unlock()
-		gs.Shutdown(err)
+		gs.trigger(err, "")
 	}
 	return errors.Join(err, gs.Wait())
 }
 
-// Report tells how the stop went, or how far it has come: callbacks that are running have the state [StateRunning]. Before
-// the trigger it is the zero Report.
+// Report tells how the stop went, or how far it has come: what is running has the state
+// [StateRunning]. Before the trigger it is the zero Report.
 func (gs *GracefulShutdown) Report() Report {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	return gs.report.clone()
+	if !gs.isDraining() {
+		return Report{}
+	}
+	r := gs.report
+	r.Steps = slices.Clone(r.Steps)
+	if r.Total == 0 {
+		r.Total = time.Since(r.Start)
+	}
+	return r
+}
+
+// remove takes out what is not to be done any more when the service stops, unless the stop has begun.
+func (gs *GracefulShutdown) remove(s *step) (removed bool) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return !gs.isDraining() && gs.removeLocked(s)
+}
+
+func (gs *GracefulShutdown) removeLocked(s *step) (removed bool) {
+	before := len(gs.steps)
+	gs.steps = slices.DeleteFunc(gs.steps, func(other *step) bool { return other == s })
+	return len(gs.steps) < before
 }

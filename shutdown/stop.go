@@ -1,301 +1,430 @@
 package shutdown
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
-	"runtime/debug"
+	"log/slog"
+	"runtime/pprof"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// A task is one thing that a stop does: a callback, the draining of a server, waiting for a component, a manager's hook.
-type task struct {
+// A step is one thing that a stop does. Everything is one: a callback, the drain of a server, the wait
+// for a component, a manager's hook, Delay, Linger.
+type step struct {
 	name    string
-	phase   Phase
-	timeout time.Duration
+	stage   stage
+	timeout time.Duration // 0 for what the stage has
 	run     func(context.Context) error
 
-	// cut, for servers, ends by force at the deadline what run could not end by asking. Its error says what was cut.
-	cut func() error
+	cut        func() error  // for servers: ends by force what run could not end by asking
+	waitingFor func() string // for people, more than the name; may be nil
+	components []*component  // that run waits for
+	onlyWaits  bool          // run does nothing else, so there is none without a component
+	pause      bool          // it only waits: to be cut short is no failure
+	quiet      bool          // has a row in the report only if it fails
 }
 
-// stop is the whole of a stop; it runs once, in its own goroutine.
+// A stage is when a step is done. The steps of one stage are done at the same time.
+type stage struct {
+	kind  kind
+	phase Phase // of kindPhase
+}
+
+type kind int
+
+// The kinds of stages, in their order.
+const (
+	kindStart     kind = iota // managers hear of the stop
+	kindDelay                 // balancers notice
+	kindClose                 // shared listening sockets are left to the next process
+	kindLinger                // clients make their last request
+	kindPhase                 // callbacks, servers, components
+	kindFinish                // managers hear how it went
+	kindRelease               // managers give back what they hold
+	kindObservers             // Logger, ErrorHandler and Watch catch up
+)
+
+func (s stage) compare(other stage) int {
+	return cmp.Or(cmp.Compare(s.kind, other.kind), cmp.Compare(s.phase, other.phase))
+}
+
+func (s stage) sharesTail() bool { return s.kind == kindPhase || s.kind == kindFinish }
+
+func (s stage) String() string {
+	if s.kind == kindPhase {
+		return s.phase.String()
+	}
+	return [...]string{"start", "delay", "close", "linger", "", "finish", "release", "observers"}[s.kind]
+}
+
+// A stop holds what only the stop needs while it runs.
+type stop struct {
+	gs     *GracefulShutdown
+	reason error
+	begun  time.Time
+	ctx    context.Context // the parent of every step's
+
+	stagesLeft int           // that share Tail
+	hangs      bool          // a step was late
+	stacks     *guard.Call   // takes profile
+	profile    limitedBuffer // of all goroutines, after the first stage in which a step was late
+}
+
+type stopKey struct{}
+
+// stop is the whole of a stop; it runs once, in a goroutine of its own.
 func (gs *GracefulShutdown) stop(reason error) {
+	s := &stop{gs: gs, reason: reason}
+	s.begin()
+	defer s.tellProgress()()
+	steps := s.steps()
+	for len(steps) > 0 {
+		n := 1
+		for n < len(steps) && steps[n].stage == steps[0].stage {
+			n++
+		}
+		s.runStage(steps[:n])
+		steps = steps[n:]
+	}
+	s.finish()
+}
+
+func (s *stop) begin() {
+	gs := s.gs
+	f, reason := find(s.reason, nil), guard.Text(s.reason)
 	gs.mu.Lock()
-	settled := gs.settled
+	s.begun, gs.report.reason = gs.report.Start, reason
+	manager, settled := gs.report.Manager, gs.settled
 	gs.mu.Unlock()
+	if f.before != nil {
+		gs.clock.tighten(f.before.at)
+	}
+
+	attrs := []slog.Attr{slog.String("reason", oneline.First(reason))}
+	if manager != "" {
+		attrs = append(attrs, slog.String("manager", manager))
+	}
+	level := slog.LevelInfo
+	if _, ok := s.reason.(*ComponentError); ok { //nolint:errorlint // ours, never wrapped
+		level = slog.LevelError
+	}
+	gs.log(level, "shutdown begins", attrs...)
+
 	if settled != nil {
 		<-settled // a Start in progress sees the trigger and ends
 	}
-
-	gs.mu.Lock() // once, to see what was written before the trigger and by that Start; from here on nothing is added
-	begin := gs.report.Start
-	gs.mu.Unlock()
-
-	before, phases, after := gs.hooks(phaseStart), gs.phases(), gs.hooks(phaseFinish)
-	run := stopRun{
-		GracefulShutdown: gs,
-		ctx:              context.WithValue(gs.values(), reasonKey{}, reason),
-		graceEnd:         begin.Add(gs.grace),
-		stagesLeft:       len(phases) + min(1, len(before)) + min(1, len(after)),
+	gs.tightenByOuter()
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	s.ctx = context.Background()
+	if gs.parent != nil {
+		s.ctx = context.WithoutCancel(gs.parent)
 	}
-	run.tailEnd = run.graceEnd.Add(gs.tail)
-	run.ctx = context.WithValue(run.ctx, stopDeadlineKey{}, run.tailEnd)
-
-	// 1. Everybody who wants to know is told. A hook that hangs leaves the servers their Delay and half of the rest.
-	run.stage(before, begin.Add((gs.grace-gs.delay)/2))
-	// 2. Balancers and clients leave while everything is still served; what the next process can accept is left to it.
-	run.waitDelay()
-	run.waitLinger()
-	// 3. The phases.
-	working := true
-	for _, tasks := range phases {
-		if working && tasks[0].phase >= PhaseWork {
-			working = false
-			gs.cancel(reason)
-		}
-		run.stage(tasks, run.stageEnd())
-	}
-	gs.cancel(reason)
-	// 4. The managers hear how it went.
-	run.stage(after, run.stageEnd())
-
-	gs.release(gs.endStart, gs.running, run.tailEnd)
-	gs.finish(run.tailEnd)
+	s.ctx = context.WithValue(s.ctx, stopKey{}, s)
 }
 
-// values returns a context with the values of Start's context, which never ends.
-func (gs *GracefulShutdown) values() context.Context {
-	if gs.parent == nil {
-		return context.Background()
-	}
-	return context.WithoutCancel(gs.parent)
-}
+// steps returns all that is to be done, in order. From here on nothing is added.
+func (s *stop) steps() []*step {
+	gs := s.gs
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
 
-// hooks returns the tasks of the running managers that implement ShutdownStarter or ShutdownFinisher.
-func (gs *GracefulShutdown) hooks(phase Phase) []task {
-	var tasks []task
-	for _, m := range gs.running {
-		var run func(context.Context) error
-		if starter, ok := m.(ShutdownStarter); ok && phase == phaseStart {
-			run = func(ctx context.Context) error { return starter.ShutdownStart(ctx, Reason(ctx)) }
-		}
-		if finisher, ok := m.(ShutdownFinisher); ok && phase == phaseFinish {
-			run = func(ctx context.Context) error { return finisher.ShutdownFinish(ctx, gs.Report()) }
-		}
-		if run != nil {
-			tasks = append(tasks, task{name: m.Name(), phase: phase, run: run})
+	var steps []*step
+	if gs.clock.delay > 0 && gs.servesLocked() {
+		steps = append(steps, &step{stage: stage{kind: kindDelay}, pause: true, run: untilOver})
+	}
+	if len(gs.held) > 0 {
+		steps = append(steps, &step{stage: stage{kind: kindClose}, pause: true, run: gs.hold})
+	}
+	if slices.ContainsFunc(gs.servers, gs.lingers) {
+		steps = append(steps, &step{stage: stage{kind: kindLinger}, pause: true, run: s.linger})
+	}
+	for _, st := range gs.steps {
+		launched := slices.ContainsFunc(st.components, func(c *component) bool { return c.launched })
+		if launched || !st.onlyWaits {
+			steps = append(steps, st)
 		}
 	}
-	return tasks
-}
-
-// phases returns the tasks by phase, ascending; within one, in the order in which they were added.
-func (gs *GracefulShutdown) phases() [][]task {
-	all := slices.Clone(gs.tasks)
-	for _, c := range gs.components {
-		if c.launched {
-			all = append(all, c.task())
+	for _, m := range gs.managers {
+		if m.started {
+			steps = append(steps, m.steps()...)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b task) int { return cmp.Compare(a.phase, b.phase) })
+	steps = append(steps, gs.observerSteps()...)
+	slices.SortStableFunc(steps, func(a, b *step) int { return a.stage.compare(b.stage) })
 
-	var phases [][]task
-	for len(all) > 0 {
-		n := 1
-		for n < len(all) && all[n].phase == all[0].phase {
-			n++
-		}
-		phases, all = append(phases, all[:n]), all[n:]
-	}
-	return phases
-}
-
-// A stopRun holds what only the goroutine of the stop needs.
-type stopRun struct {
-	*GracefulShutdown
-	ctx        context.Context // the parent of every callback's context
-	graceEnd   time.Time
-	tailEnd    time.Time
-	stagesLeft int
-}
-
-func (r *stopRun) waitDelay() {
-	time.Sleep(r.delay)
-	r.setReport(func(report *Report) { report.Delay = r.delay })
-}
-
-func (r *stopRun) waitLinger() {
-	begin := time.Now()
-	hold(r.held, min(holdWait, r.graceEnd.Sub(begin)/2))
-	timer := time.NewTimer(min(r.linger, time.Until(r.graceEnd)/2))
-	defer timer.Stop()
-	if len(r.held) > 0 && r.grpc {
-		<-timer.C // GracefulStop closes what was accepted a moment ago, and nobody knows whether there is any
-	} else {
-		r.waitForNoConnection(timer.C)
-	}
-	r.setReport(func(report *Report) { report.Linger = time.Since(begin) })
-}
-
-func (r *stopRun) waitForNoConnection(expired <-chan time.Time) {
-	for _, s := range r.servers {
-		select {
-		case <-s.none():
-		case <-expired:
-			return
+	counted := make(map[stage]bool)
+	for _, st := range steps {
+		if st.stage.sharesTail() {
+			counted[st.stage] = true
 		}
 	}
+	s.stagesLeft = len(counted)
+	return steps
 }
 
-// stage runs tasks at the same time and returns when each has returned or was given up, at end at the latest.
-func (r *stopRun) stage(tasks []task, end time.Time) {
-	if len(tasks) == 0 {
-		return
-	}
-	r.stagesLeft--
-
-	var wg sync.WaitGroup
-	for _, t := range tasks {
-		row := r.begin(t)
-		wg.Go(func() { r.supervise(t, row, end) })
-	}
-	wg.Wait()
+func untilOver(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
-// stageEnd is the end of Grace. The stages that have not begun by then share what is left of Tail equally.
-func (r *stopRun) stageEnd() time.Time {
-	now := time.Now()
-	if now.Before(r.graceEnd) {
-		return r.graceEnd
-	}
-	return now.Add(r.tailEnd.Sub(now) / time.Duration(max(1, r.stagesLeft)))
-}
-
-// supervise runs one task until it returns, but never beyond its deadline, and records the outcome.
-func (r *stopRun) supervise(t task, row int, end time.Time) {
-	begin := time.Now()
-	if !begin.Before(end) {
-		r.end(row, StateSkipped, t.wrap(fmt.Errorf("not called, no time was left: %w", ErrTimeout)))
-		return
-	}
-	if t.timeout > 0 && begin.Add(t.timeout).Before(end) {
-		end = begin.Add(t.timeout)
-	}
-	ctx, cancel := context.WithDeadlineCause(r.ctx, end, ErrTimeout)
-	defer cancel()
-
-	result := make(chan error, 1) // with a place, so that one who comes late need not stay
-	go protect(func() error { return t.run(ctx) }, func(err error) { result <- err })
-
-	var err error
-	returned := true
-	select {
-	case err = <-result:
-	case <-ctx.Done():
-		err, returned = lastMoment(result)
-	}
-
-	switch {
-	case returned && err == nil:
-		r.end(row, StateOK, nil)
-	case ctx.Err() != nil:
-		r.keepStacks()
-		if t.cut != nil {
-			err = r.cut(t)
-		}
-		r.end(row, StateTimeout, t.wrap(timedOut(time.Since(begin), err)))
-	default:
-		state := StateError
-		if _, ok := errors.AsType[*PanicError](err); ok {
-			state = StatePanic
-		}
-		r.end(row, state, t.wrap(err))
-	}
-}
-
-// await receives from c, but does not wait longer than d.
-func await[T any](c <-chan T, d time.Duration) (value T, came bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case value = <-c:
-		return value, true
-	case <-timer.C:
-		return lastMoment(c)
-	}
-}
-
-// lastMoment gives a goroutine that is about to send, because its deadline has come, the chance to do so. It yields instead of waiting, so
-// that deadlines stay exact; 10,000 times is some 2ms.
-func lastMoment[T any](result <-chan T) (value T, came bool) {
-	for range 10_000 {
-		select {
-		case value = <-result:
-			return value, true
+// linger gives connections the time for a last request.
+func (s *stop) linger(ctx context.Context) error {
+	for _, srv := range s.gs.servers {
+		switch {
+		case !s.gs.lingers(srv):
+		case srv.http != nil:
+			srv.http.conns.linger(ctx, s.begun, s.gs.linger)
 		default:
-			runtime.Gosched()
+			<-ctx.Done()
 		}
 	}
-	return value, false
+	return nil
 }
 
-// timedOut is ErrTimeout with how long it took and, if there is more to say than that, what.
-func timedOut(after time.Duration, err error) error {
-	after = roundDuration(after)
-	switch {
-	case err == nil, err == ErrTimeout, err == context.DeadlineExceeded: //nolint:errorlint // nothing but that
-		return fmt.Errorf("%w after %v", ErrTimeout, after)
-	case errors.Is(err, ErrTimeout):
-		return err
+// lingers reports whether connections of srv get Linger. Those of a gRPC server are not known; there
+// may be one that was accepted just before its listener was held, and GracefulStop would close that.
+func (gs *GracefulShutdown) lingers(srv *server) bool {
+	return srv.step.stage.phase <= PhaseIngress && (srv.http != nil || len(gs.held) > 0)
+}
+
+// An event is something that happened to a step of the stage that is running.
+type event struct {
+	step  int // its index
+	kind  eventKind
+	found finding // of what has returned
+}
+
+type eventKind int
+
+const (
+	returned eventKind = iota // run, before its deadline or without an error
+	obeyed                    // run, with an error, after its deadline
+	expired                   // the deadline and a moment more are over
+	cut                       // what could not end by asking was ended by force
+)
+
+// runStage does steps of one stage at the same time, and returns when each has returned or was given
+// up.
+func (s *stop) runStage(steps []*step) {
+	st, begun := steps[0].stage, time.Now()
+	moved := s.gs.clock.changes()
+	end := s.end(st, begun)
+	s.gs.clock.setStage(end)
+	s.enter(st)
+
+	movable, cancel := context.WithCancelCause(s.ctx)
+	defer cancel(nil)
+	ctx, release := context.WithDeadlineCause(movable, end, ErrTimeout)
+	defer release()
+	events := make(chan event, 3*len(steps)) // a place for each, so that late ones need nobody to wait
+	rows := make([]int, len(steps))
+	for i, t := range steps {
+		rows[i] = s.gs.begin(t)
+		defer s.call(ctx, t, i, events)()
 	}
-	return fmt.Errorf("%w after %v: %w", ErrTimeout, after, err)
+
+	cutting, done := make([]bool, len(steps)), make([]bool, len(steps))
+	over, notice := ctx.Done(), (<-chan time.Time)(nil)
+	for left := len(steps); left > 0; {
+		var happened []event
+		select {
+		case e := <-events:
+			happened = append(happened, e)
+		case <-moved:
+			moved = s.gs.clock.changes()
+			end = s.end(st, begun)
+			s.gs.clock.setStage(end)
+			defer time.AfterFunc(time.Until(end), func() { cancel(ErrTimeout) }).Stop()
+		case <-over:
+			over, notice = nil, time.After(s.notice())
+		case <-notice:
+			for len(events) > 0 { // of several that are ready, select takes any
+				happened = append(happened, <-events)
+			}
+			for i := range steps {
+				happened = append(happened, event{step: i, kind: expired})
+			}
+		}
+		for _, e := range happened {
+			t := steps[e.step]
+			switch {
+			case done[e.step] || cutting[e.step] && e.kind != cut:
+				continue
+			case t.cut != nil && (e.kind == obeyed || e.kind == expired):
+				cutting[e.step] = true
+				guard.Go(ctx, t.label(), func() error {
+					err := guard.Within(min(cutTime, s.left()), t.label(), t.cut)
+					if err == guard.ErrHangs { //nolint:errorlint // never wrapped
+						err = errors.New("cutting what was left has not returned")
+					}
+					f := find(err, nil)
+					events <- event{step: e.step, kind: cut, found: f}
+					return nil
+				})
+				continue
+			case e.kind != returned:
+				took := end.Sub(begun)
+				if t.timeout > 0 {
+					took = min(took, t.timeout)
+				}
+				e.found = e.found.timedOut(took)
+				s.hangs = true
+			}
+			done[e.step] = true
+			left--
+			s.gs.end(rows[e.step], t, e.found)
+		}
+	}
+	if st.sharesTail() {
+		s.stagesLeft--
+	}
+	if s.hangs && s.stacks == nil {
+		s.stacks = guard.Go(s.ctx, "shutdown/stacks", s.takeStacks)
+	}
 }
 
-// cutTime is how long a server's Close or Stop, and a manager's Release, is waited for. They take no time, except for a TLS connection
-// that does not take its closing alert (5s in crypto/tls) and for a gRPC server told to wait for its handlers.
+// call begins one step. What becomes of it is sent to events, except that the end of ctx is not.
+// release frees what was needed for that.
+func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (release func()) {
+	release = func() {}
+	if ctx.Err() != nil {
+		e := event{step: i}
+		switch {
+		case t.pause: // to be cut short is no failure
+		case t.onlyWaits: // which may be over already, by the component's error
+			e.found = find(t.run(ctx), nil)
+		default:
+			e.found = notCalled()
+		}
+		events <- e
+		return release
+	}
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		parent := ctx
+		ctx, cancel = context.WithTimeoutCause(ctx, t.timeout, ErrTimeout)
+		unwatch := context.AfterFunc(ctx, func() {
+			if parent.Err() == nil { // which the caller looks after
+				time.AfterFunc(s.notice(), func() { events <- event{step: i, kind: expired} })
+			}
+		})
+		release = func() { unwatch(); cancel() }
+	}
+	var found finding
+	guard.Then(ctx, t.label(),
+		func() error { found = find(t.run(ctx), nil); return nil },
+		func(err error) {
+			if err != nil { // a panic, or Goexit
+				found = find(err, nil)
+			}
+			e := event{step: i, found: found}
+			if found.err != nil && ctx.Err() != nil {
+				e.kind = obeyed
+			}
+			events <- e
+		})
+	return release
+}
+
+// notice returns how long what obeys its deadline is waited for.
+func (s *stop) notice() time.Duration { return min(guard.Notice, max(0, s.left())) }
+
+// enter does what belongs to the beginning of a stage. Stages may be missing, so each of these looks
+// whether it is due.
+func (s *stop) enter(st stage) {
+	if st.kind > kindDelay && !isClosed(s.gs.leaving) {
+		close(s.gs.leaving)
+	}
+	if st.compare(stage{kindPhase, PhaseWork}) >= 0 {
+		s.gs.cancel(s.reason) // only the first call counts
+	}
+	if st.kind >= kindRelease {
+		s.gs.endStart()
+	}
+	if st.kind == kindObservers {
+		s.tellEnd()
+	}
+}
+
+// cutTime is how long a server's Close or Stop is waited for. They take no time, except for a TLS
+// connection that does not take its closing alert (5s in crypto/tls) and for a gRPC server told to wait
+// for its handlers.
 const cutTime = 100 * time.Millisecond
 
-func (r *stopRun) cut(t task) error {
-	result := make(chan error, 1)
-	go protect(t.cut, func(err error) { result <- err })
-	if err, came := await(result, min(cutTime, time.Until(r.tailEnd))); came {
-		return err
+// end returns when a stage that began at begun is given up. Stages that begin when Grace is over share
+// what is left of Tail equally.
+func (s *stop) end(st stage, begun time.Time) time.Time {
+	delay, grace, tail := s.gs.clock.ends()
+	latest := tail.Add(-2 * s.lastMoment(tail)) // what obeys its deadline needs a moment to be heard
+	inGrace := earliest(grace, latest)
+	switch st.kind {
+	case kindStart:
+		return earliest(inGrace, s.begun.Add((grace.Sub(s.begun)-delay)/2))
+	case kindDelay:
+		return earliest(inGrace, begun.Add(delay))
+	case kindClose:
+		return earliest(inGrace, begun.Add(min(closeWait, grace.Sub(begun)/2)))
+	case kindLinger:
+		return earliest(inGrace, begun.Add(min(s.gs.linger, grace.Sub(begun)/2)))
+	case kindRelease:
+		return earliest(tail, begun.Add(cutTime))
+	case kindObservers:
+		return tail
 	}
-	return errors.New("cutting what was left has not returned")
+	if begun.Before(grace) {
+		return inGrace
+	}
+	return earliest(latest, begun.Add(tail.Sub(begun)/time.Duration(s.stagesLeft)))
 }
 
-func (t task) wrap(err error) error {
-	if _, ok := err.(*ComponentError); ok { //nolint:errorlint // it names itself already
-		return err
-	}
-	return &CallbackError{Name: t.name, Phase: t.phase, Err: err}
+// left returns how much is left of Grace and Tail for the steps before the last.
+func (s *stop) left() time.Duration {
+	_, _, tail := s.gs.clock.ends()
+	return time.Until(tail) - s.lastMoment(tail)
 }
 
-// protect calls fn and then done, exactly once, with fn's error, its panic, or errGoexit.
-func protect(fn func() error, done func(error)) {
-	err := errGoexit
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-		done(err)
-	}()
-	err = fn()
+// lastMoment is kept for what comes after the last phase.
+func (s *stop) lastMoment(tail time.Time) time.Duration {
+	return min(guard.Notice, tail.Sub(s.begun)/20)
 }
+
+func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.String()) }
 
 // finish makes the report final and lets the waiters go.
-func (gs *GracefulShutdown) finish(latest time.Time) {
-	gs.setReport(func(r *Report) { r.Total, r.final = time.Since(r.Start), true })
-	report := gs.Report()
-	gs.logEnd(report)
-	// Logger and ErrorHandler are user code too: they may block for ever.
-	gs.observer.close(latest)
+func (s *stop) finish() {
+	gs := s.gs
+	if s.stacks != nil {
+		_, _, tail := gs.clock.ends()
+		s.stacks.WaitFor(time.Until(tail))
+	}
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if s.stacks != nil && isClosed(s.stacks.Done()) {
+		gs.report.Stacks = s.profile.Bytes()
+	}
+	gs.report.Total = time.Since(s.begun)
+	gs.err = errors.Join(gs.report.errors()...)
+	close(gs.done)
+}
 
-	gs.err = errors.Join(append(report.errors(), gs.observer.keptErrors()...)...)
-	close(gs.stopped)
+// takeStacks takes a profile of all goroutines. Goroutines with the same stack are one entry of it, and
+// it does not stop the world for as long as a dump does.
+func (s *stop) takeStacks() error {
+	return pprof.Lookup("goroutine").WriteTo(&s.profile, 1)
+}
+
+// A limitedBuffer drops what is beyond 16 MiB.
+type limitedBuffer struct{ bytes.Buffer }
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	const most = 16 << 20
+	_, _ = b.Buffer.Write(p[:min(len(p), most-b.Len())])
+	return len(p), nil
 }

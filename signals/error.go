@@ -14,7 +14,8 @@ import (
 //		os.Exit(sigErr.ExitCode())
 //	}
 //
-// errors.Is(err, context.Canceled) holds, so code that only asks whether it was cancelled keeps working.
+// errors.Is(err, context.Canceled) holds, so code that only asks whether it was cancelled keeps
+// working.
 type Error struct {
 	Signal os.Signal // the first one, which asked
 }
@@ -30,9 +31,9 @@ func (e *Error) Error() string {
 // Is reports whether target is [context.Canceled].
 func (e *Error) Is(target error) bool { return target == context.Canceled }
 
-// ExitCode returns the status that shells report for a process that the signal ended: 128 plus its number, so 130
-// for SIGINT and 143 for SIGTERM (POSIX: "greater than 128"; bash, dash and zsh add exactly that). It is 1 where the signal
-// has no number.
+// ExitCode returns the status that shells report for a process that the signal ended: 128 plus its
+// number, so 130 for SIGINT and 143 for SIGTERM (POSIX: "greater than 128"; bash, dash and zsh add
+// exactly that). It is 1 where the signal has no number.
 func (e *Error) ExitCode() int {
 	if n, ok := e.Signal.(syscall.Signal); ok && n > 0 {
 		return 128 + int(n)
@@ -40,8 +41,10 @@ func (e *Error) ExitCode() int {
 	return 1
 }
 
-// FromContext returns the signal that ended ctx or one of the contexts it comes from. It returns nil, false while ctx is
-// not done and when something else ended it.
+// FromContext returns the signal that ended ctx or one of the contexts it comes from. It returns
+// nil, false while ctx is not done and when something else ended it.
+//
+// With package shutdown, ask it of GracefulShutdown.Context.
 func FromContext(ctx context.Context) (os.Signal, bool) {
 	if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok {
 		return e.Signal, true

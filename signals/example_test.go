@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/gracekit/gracekit/signals"
@@ -21,8 +22,8 @@ func work(ctx context.Context) {
 	}
 }
 
-// A program that works until the first Ctrl-C or SIGTERM, finishes what it has begun, and tells by its exit status which
-// signal it was. A second one does not wait for that.
+// A program that works until the first Ctrl-C or SIGTERM, finishes what it has begun, and tells by
+// its exit status which signal it was. A second one does not wait for that.
 func Example() {
 	ctx := signals.SetupSignalContext()
 	work(ctx)
@@ -74,14 +75,28 @@ func ExampleNotifyContext() {
 	// true
 }
 
-// Wrappers such as npm deliver one Ctrl-C twice. Within half a second that counts as one.
+// A wrapper that takes its time to deliver one Ctrl-C twice. Within half a second that counts as
+// one.
 func ExampleForceWindow() {
-	ctx, cancel := signals.NotifyContext(context.Background(), signals.ForceWindow(500*time.Millisecond))
-	defer cancel()
+	ctx := signals.SetupSignalContext(signals.ForceWindow(500 * time.Millisecond))
 	work(ctx)
 }
 
-// OnForce says what a second signal does in place of the exit. Whoever replaces it has to end the program.
+// A program that gets its signals from a channel can be tested without real ones.
+func ExampleHandleFrom() {
+	source := make(chan os.Signal) // nil outside of a test
+	reloaded := make(chan os.Signal)
+	reload := func(_ context.Context, sig os.Signal) { reloaded <- sig }
+	stop := signals.HandleFrom(context.Background(), source, reload, os.Interrupt)
+	defer stop()
+
+	source <- os.Interrupt
+	fmt.Println("reloaded by:", <-reloaded)
+	// Output: reloaded by: interrupt
+}
+
+// OnForce says what a second signal does in place of the exit. Whoever replaces it has to end the
+// program.
 func ExampleOnForce() {
 	source := make(chan os.Signal) // of the operating system, but for this example
 	forced := make(chan struct{})
@@ -94,12 +109,13 @@ func ExampleOnForce() {
 
 	source <- os.Interrupt
 	<-ctx.Done()
-	source <- os.Interrupt
+	source <- syscall.SIGTERM
 	<-forced
-	// Output: giving up on a clean stop: interrupt
+	// Output: giving up on a clean stop: terminated
 }
 
-// The exit status tells the caller which signal ended the program, as it would if the signal had killed it.
+// The exit status tells the caller which signal ended the program, as it would if the signal had
+// killed it.
 func ExampleError_ExitCode() {
 	source := make(chan os.Signal, 1)
 	ctx, cancel := signals.NotifyContext(context.Background(), signals.Source(source))

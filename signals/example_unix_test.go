@@ -11,8 +11,8 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// SIGHUP reloads the configuration. The context is not the one that SIGTERM ends, so that a SIGHUP during the shutdown is
-// still no reason to die.
+// SIGHUP reloads the configuration. The context is not the one that SIGTERM ends, so that a SIGHUP
+// during the shutdown is still no reason to die.
 func ExampleHandle() {
 	reloaded := make(chan bool)
 	stop := signals.Handle(context.Background(), func(context.Context, os.Signal) {

@@ -4,57 +4,82 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/control"
 )
 
 // NotifyContext returns a copy of parent that is cancelled at the first signal, with an [*Error] as
-// its cause; a second signal forces: one line on standard error and exit status 1, or what [OnForce] says.
-// The signals are [os.Interrupt] and SIGTERM, or those of [Signals]; they are registered when NotifyContext returns.
-// It can be called any number of times, from any goroutine; each context counts the signals for itself.
+// its cause. A second signal forces: one line on standard error and exit status 1, or what
+// [OnForce] says. The signals are [os.Interrupt] and SIGTERM, or those of [Signals]; they are
+// registered when NotifyContext returns. It can be called any number of times, from any goroutine.
+// Each context counts the signals for itself.
 //
-// The returned function cancels the context and releases the signals: if nobody else takes them, their default
-// disposition is back when it returns. Call it when the context's work is done. It is safe for
-// concurrent use and does nothing the second time.
+// The returned function cancels the context and releases the signals: unless something else takes
+// them, their default disposition is back when it returns. Call it when the context's work is done.
+// It is safe for concurrent use and does nothing the second time.
 //
-// The end of parent ends the context, but releases nothing: while the program winds down, a first
-// signal still only asks and a second one still forces, instead of the next one killing the process half-way. One
-// goroutine runs until the returned function is called.
+// The end of parent ends the context, but releases nothing. While the program winds down, a first
+// signal still only asks and a second one still forces; the next signal does not kill the process
+// half-way. One goroutine runs until the returned function is called.
 func NotifyContext(parent context.Context, opts ...Option) (context.Context, context.CancelFunc) {
 	n := notify(parent, newConfig(opts))
 	return n.ctx, n.release
 }
 
-// A notifier counts the signals of one context.
+// A notifier counts the signals of one context. All its signals are looked at in one goroutine.
 type notifier struct {
 	config
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	control control.Control
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
 
-	registered chan os.Signal   // from the operating system; nil with Source
-	arrived    <-chan os.Signal // what listen reads: registered or the Source
-	release    func()
-	released   chan struct{}
+	arrived  <-chan os.Signal // what listen reads
+	taken    []chan os.Signal // registered until the release; none with Source
+	release  func()
+	released chan struct{}
 
-	mu      sync.Mutex
-	asked   bool
-	askedAt time.Time
+	mu    sync.Mutex
+	asked bool
+
+	counted []arrival // the signals that asked and hurried; only the goroutine of listen uses it
+}
+
+type arrival struct {
+	sig os.Signal
+	at  time.Time
 }
 
 func notify(parent context.Context, c config) *notifier {
-	n := &notifier{config: c, arrived: c.source, released: make(chan struct{})}
+	n := &notifier{
+		config: c, control: control.FromContext(parent),
+		arrived: c.source, released: make(chan struct{}),
+	}
 	n.ctx, n.cancel = context.WithCancelCause(parent)
 	n.release = sync.OnceFunc(n.stop)
 	if n.source == nil {
-		// Two places, because os/signal drops what does not fit: a burst loses neither the signal that asks nor the
-		// one that forces.
-		n.registered = make(chan os.Signal, 2)
-		n.arrived = n.registered
-		register(n.registered, n.signals)
+		// Two places, because os/signal drops what does not fit: a burst loses neither the signal
+		// that asks nor the one that forces.
+		n.arrived = n.take(2, n.signals)
+		// By Notify and not by Ignore, which child processes inherit. Nothing reads the channel.
+		if n.control.KeepSIGPIPE {
+			register(make(chan os.Signal, 1), brokenPipe)
+		} else {
+			n.take(1, brokenPipe)
+		}
 	}
 	go n.listen()
 	return n
+}
+
+func (n *notifier) take(size int, sigs []os.Signal) <-chan os.Signal {
+	c := make(chan os.Signal, size)
+	register(c, sigs)
+	n.taken = append(n.taken, c)
+	return c
 }
 
 // register is signal.Notify without the signals that are ignored. It must not be called for none at
@@ -78,34 +103,51 @@ func (n *notifier) listen() {
 				return
 			case !open: // a closed Source has no more signals
 				arrived = nil
-			case n.ask(&Error{Signal: sig}), n.isRepeat():
 			default:
-				n.onForce(sig)
+				n.count(sig)
 			}
 		}
 	}
 }
 
+// count decides whether a signal asks, hurries or forces. The first one asks, whatever else has
+// asked before: a platform sends its SIGTERM without knowing that the program is stopping already.
+func (n *notifier) count(sig os.Signal) {
+	now := time.Now()
+	for _, c := range n.counted {
+		if now.Sub(c.at) < n.forceWindow && same(sig, c.sig) {
+			return
+		}
+	}
+	switch {
+	case len(n.counted) == 0:
+		cause := &Error{Signal: sig}
+		n.ask(cause)
+		n.control.Request(cause)
+	case len(n.counted) == 1 && n.secondHurries && n.control.Hurry():
+	case n.onForce != nil:
+		n.onForce(sig)
+		return
+	default:
+		exit(sig, n.control.Waiting)
+	}
+	n.counted = append(n.counted, arrival{sig, now})
+}
+
+// same reports whether two signals are equal. Those of a Source may be of a type that == panics on.
+func same(a, b os.Signal) bool { return reflect.ValueOf(a).Comparable() && a == b }
+
 // ask cancels the context unless something asked before, and reports whether it did.
 func (n *notifier) ask(cause error) bool {
 	n.mu.Lock()
 	first := !n.asked
-	if first {
-		n.asked, n.askedAt = true, time.Now()
-	}
+	n.asked = true
 	n.mu.Unlock()
 
 	if first {
 		n.cancel(cause)
 	}
 	return first
-}
-
-// isRepeat reports whether a signal that arrives now still belongs to the first one.
-func (n *notifier) isRepeat() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return time.Since(n.askedAt) < n.forceWindow
 }
 
 func (n *notifier) isReleased() bool {
@@ -118,8 +160,8 @@ func (n *notifier) isReleased() bool {
 }
 
 func (n *notifier) stop() {
-	if n.registered != nil {
-		signal.Stop(n.registered)
+	for _, c := range n.taken {
+		signal.Stop(c)
 	}
 	close(n.released)
 	n.cancel(nil)

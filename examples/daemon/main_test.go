@@ -3,48 +3,37 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// The test binary runs itself again to be the daemon, so that it is a process of its own, with real signals.
-const childVariable = "DAEMON_TEST_CHILD"
+	"github.com/gracekit/gracekit/internal/testproc"
+)
 
 // patience is how long a test waits for what has to happen; it is reached only by one that fails.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		// A daemon outlives whoever started it: this is the last resort if a test is killed before it could clean up.
+	testproc.Main(map[string]func(){"main": func() {
+		// A daemon outlives whoever started it: this is the last resort if a test is killed before
+		// it could clean up.
 		time.AfterFunc(2*time.Minute, func() { os.Exit(99) })
 		main()
-		return
-	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
+	}})
 	os.Exit(m.Run())
 }
 
@@ -105,41 +94,18 @@ func (p place) awaitLog(name, text string) {
 	})
 }
 
-func (p place) command(args ...string) *exec.Cmd {
+func (p place) command(args ...string) *testproc.Process {
 	p.t.Helper()
-	self, err := os.Executable()
-	require.NoError(p.t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	p.t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.WaitDelay = patience // a daemon that does not let go of the output of its starter fails the test, and does not hang it
-	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
-	return cmd
+	c := testproc.New(p.t, "main", args...)
+	c.Cmd.Dir = p.dir
+	return c
 }
 
-// run runs a command until its end. The paths are relative on purpose: the daemon does not stay in this directory.
+// run runs a command until its end. The paths are relative on purpose: the daemon does not stay in
+// this directory.
 func (p place) run(args ...string) (stdout, stderr string, status int) {
 	p.t.Helper()
-	return output(p.t, p.command(append(args, "-pid-file", "daemon.pid")...))
-}
-
-func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, status int) {
-	t.Helper()
-	var out, diagnostics strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &diagnostics
-	status = exitStatusOf(t, cmd.Run())
-	return out.String(), diagnostics.String(), status
-}
-
-func exitStatusOf(t *testing.T, err error) int {
-	t.Helper()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	require.NoError(t, err)
-	return 0
+	return p.command(append(args, "-pid-file", "daemon.pid")...).Run()
 }
 
 // A daemon is a detached one that has been started, and serves.
@@ -216,7 +182,7 @@ func TestBadFlags(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stdout, stderr, status := output(t, p.command(tt.args...))
+			stdout, stderr, status := p.command(tt.args...).Run()
 			assert.Equal(t, 1, status, "exit status")
 			assert.Equal(t, "daemon: "+tt.want+"\n", stderr)
 			assert.Empty(t, stdout)
@@ -225,7 +191,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	stdout, stderr, status := output(t, newPlace(t).command("-help"))
+	stdout, stderr, status := newPlace(t).command("-help").Run()
 	assert.Equal(t, 0, status, "exit status")
 	assert.Contains(t, stderr, "usage: daemon [flags]\n")
 	assert.Contains(t, stderr, "(default 027)")
@@ -237,33 +203,27 @@ func TestForeground(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.write("daemon.json", `{"greeting": "Hello"}`)
-	cmd := p.command("-addr", "127.0.0.1:0", "-config", "daemon.json")
-	expect := beSystemd(t, cmd)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
+	c := p.command("-addr", "127.0.0.1:0", "-config", "daemon.json")
+	expect := beSystemd(t, c.Cmd)
+	c.Start()
+	pid := c.Cmd.Process.Pid
 	expect(`^READY=1\n$`)
-	lines := bufio.NewScanner(stderr)
-	require.True(t, lines.Scan())
-	m := regexp.MustCompile(`msg=listening url=(\S+)/ pid=` + strconv.Itoa(cmd.Process.Pid)).FindStringSubmatch(lines.Text())
-	require.NotNil(t, m, lines.Text())
+	m := c.Stderr.Await(`^.*msg=listening url=(\S+)/ pid=` + strconv.Itoa(pid) + `\b`)
 	body, err := get(m[1])
 	require.NoError(t, err)
-	assert.Equal(t, fmt.Sprintf("Hello, this is pid %d.\n", cmd.Process.Pid), body)
+	assert.Equal(t, fmt.Sprintf("Hello, this is pid %d.\n", pid), body)
 
 	p.write("daemon.json", `{"greeting": "Good morning"}`)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
+	c.Signal(syscall.SIGHUP)
 	expect(`^RELOADING=1\n`)
 	expect(`^READY=1\n$`)
 	body, err = get(m[1])
 	require.NoError(t, err)
 	assert.Contains(t, body, "Good morning")
 
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	c.Signal(syscall.SIGTERM)
 	expect(`^STOPPING=1\n`)
-	for lines.Scan() {
-	}
-	assert.Equal(t, 0, exitStatusOf(t, cmd.Wait()), "exit status")
+	assert.Equal(t, 0, c.Wait(), "exit status")
 	entries, err := os.ReadDir(p.dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "only the settings")

@@ -56,7 +56,7 @@ func TestOneOfManyStartsWins(t *testing.T) {
 		cmd := p.command("-detach", "-addr", "127.0.0.1:0", "-pid-file", "daemon.pid", "-log-file", "daemon.log")
 		wg.Go(func() {
 			r := &results[i]
-			r.stdout, r.stderr, r.status = output(t, cmd)
+			r.stdout, r.stderr, r.status = cmd.Run()
 		})
 	}
 	wg.Wait()
@@ -144,12 +144,8 @@ func TestRecycledPID(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	bystander := p.command("-addr", "127.0.0.1:0") // as good as any process: a signal would end it
-	require.NoError(t, bystander.Start())
-	defer func() {
-		_ = bystander.Process.Kill()
-		_ = bystander.Wait()
-	}()
-	p.write("daemon.pid", fmt.Sprintf("%d\n", bystander.Process.Pid))
+	bystander.Start()
+	p.write("daemon.pid", fmt.Sprintf("%d\n", bystander.Cmd.Process.Pid))
 
 	stdout, stderr, status := p.run("-stop")
 	assert.Equal(t, 0, status, "exit status; stderr: %s", stderr)
@@ -162,9 +158,8 @@ func TestRecycledPID(t *testing.T) {
 
 	d := p.start()
 	d.stop()
-	require.NoError(t, bystander.Process.Kill(), "it was alive")
-	_ = bystander.Wait()
-	assert.Equal(t, "signal: killed", bystander.ProcessState.String(), "nothing else has ended it")
+	require.NoError(t, bystander.Cmd.Process.Kill(), "it was alive")
+	assert.Equal(t, -int(syscall.SIGKILL), bystander.Wait(), "nothing else has ended it")
 }
 
 func TestNoPIDFile(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 // Whatever is wrong, the process ends with status 1 and one line that names it.
@@ -69,12 +71,9 @@ func TestBadConfigs(t *testing.T) {
 			if !strings.Contains(tt.config, "address:") {
 				args = append(args, "-address", "127.0.0.1:0")
 			}
-			cmd := command(t, args...)
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			stdout, err := cmd.Output()
-			assert.Equal(t, 1, exitStatus(t, err), "exit status")
-			assert.Equal(t, "ginserver: "+strings.Replace(tt.want, file, path+": ", 1)+"\n", stderr.String())
+			stdout, stderr, status := testproc.New(t, "main", args...).Run()
+			assert.Equal(t, 1, status, "exit status")
+			assert.Equal(t, "ginserver: "+strings.Replace(tt.want, file, path+": ", 1)+"\n", stderr)
 			assert.Empty(t, stdout)
 		})
 	}
@@ -99,9 +98,10 @@ func TestBadStart(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			output, err := command(t, tt.args...).CombinedOutput()
-			assert.Equal(t, 1, exitStatus(t, err), "exit status")
-			assert.Equal(t, "ginserver: "+tt.want+"\n", string(output))
+			stdout, stderr, status := testproc.New(t, "main", tt.args...).Run()
+			assert.Equal(t, 1, status, "exit status")
+			assert.Equal(t, "ginserver: "+tt.want+"\n", stderr)
+			assert.Empty(t, stdout)
 		})
 	}
 }

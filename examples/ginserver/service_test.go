@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 // allOfThem is every middleware there is, in debug mode.
@@ -77,7 +79,7 @@ func TestRoutes(t *testing.T) {
 	}
 	assert.Contains(t, s.get("/errors").body, `{"code":110001,"status":404,"message":"there is no such note","reference":"/errors"}`)
 	s.stop()
-	log := s.logged()
+	log := s.Stderr.String()
 	assert.Contains(t, log, "a client must never read this", "what the panic said is for the log")
 	assert.NotContains(t, log, "YWxpY2U6ZGVtbw", "credentials in a dump")
 	assert.Contains(t, log, "Authorization:[(redacted)]")
@@ -115,7 +117,7 @@ func TestEndpoints(t *testing.T) {
 	assert.Contains(t, s.getAdmin("/debug/pprof/goroutine?debug=1").body, "goroutine profile:")
 	assert.Contains(t, s.getAdmin("/metrics").body, `http_request_duration_seconds_count{method="GET",route="/readyz/:name",status="200"} 1`)
 	s.stop()
-	assert.NotContains(t, s.logged(), "readyz", "probes do not fill the log")
+	assert.NotContains(t, s.Stderr.String(), "readyz", "probes do not fill the log")
 }
 
 func TestRequestTimeout(t *testing.T) {
@@ -158,7 +160,7 @@ func TestHugeHeaders(t *testing.T) {
 	got := s.get("/v1/notes", "X-Large: "+strings.Repeat("x", 64<<10))
 	assert.Equal(t, 431, got.status)
 	s.stop()
-	for line := range strings.Lines(s.logged()) {
+	for line := range strings.Lines(s.Stderr.String()) {
 		assert.Less(t, len(line), 1<<10)
 	}
 }
@@ -180,7 +182,7 @@ func TestRateLimitIsPerClient(t *testing.T) {
 			assert.Equal(t, 200, s.get("/readyz").status, "probes are not limited")
 		}
 		s.stop()
-		assert.Contains(t, s.logged(), "status=429", "the log is around the limit in the default list")
+		assert.Contains(t, s.Stderr.String(), "status=429", "the log is around the limit in the default list")
 	})
 	t.Run("a trusted proxy is", func(t *testing.T) {
 		s := start(t, config+"server: {trustedProxies: [127.0.0.1]}\n")
@@ -222,7 +224,7 @@ func TestBackgroundWorkKeepsItsRequest(t *testing.T) {
 	}
 	running.Wait()
 	s.stop() // which waits for the exports
-	exported := regexp.MustCompile(`msg="note exported" requestID=(\S+) username=user-(\S+) id=1`).FindAllStringSubmatch(s.logged(), -1)
+	exported := regexp.MustCompile(`msg="note exported" requestID=(\S+) username=user-(\S+) id=1`).FindAllStringSubmatch(s.Stderr.String(), -1)
 	seen := make(map[string]bool)
 	for _, m := range exported {
 		assert.Equal(t, m[1], m[2], "the user of another request")
@@ -233,23 +235,23 @@ func TestBackgroundWorkKeepsItsRequest(t *testing.T) {
 
 func TestPrintConfig(t *testing.T) {
 	t.Parallel()
-	stdout, err := command(t, "-print-config").Output()
-	require.NoError(t, err)
+	stdout, _, status := testproc.New(t, "main", "-print-config").Run()
+	require.Equal(t, 0, status, "exit status")
 	want, err := os.ReadFile("config.yaml")
 	require.NoError(t, err)
-	assert.Equal(t, string(want), string(stdout))
+	assert.Equal(t, string(want), stdout)
 
 	debug, err := os.ReadFile("config.debug.yaml")
 	require.NoError(t, err)
 	s := start(t, string(debug))
 	assert.Equal(t, 200, s.get("/v1/notes").status)
 	s.stop()
-	assert.Contains(t, s.logged(), "msg=dump")
+	assert.Contains(t, s.Stderr.String(), "msg=dump")
 }
 
 func TestHelp(t *testing.T) {
-	output, err := command(t, "-help").CombinedOutput()
-	assert.Equal(t, 0, exitStatus(t, err), "exit status")
-	assert.Contains(t, string(output), "usage: ginserver [flags]\n")
-	assert.Contains(t, string(output), "-config file\n")
+	stdout, stderr, status := testproc.New(t, "main", "-help").Run()
+	assert.Equal(t, 0, status, "exit status")
+	assert.Contains(t, stdout+stderr, "usage: ginserver [flags]\n")
+	assert.Contains(t, stdout+stderr, "-config file\n")
 }

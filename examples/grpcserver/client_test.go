@@ -3,12 +3,13 @@
 package main
 
 import (
-	"bufio"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 func TestClientCommand(t *testing.T) {
@@ -49,24 +50,15 @@ func TestClientIsInterrupted(t *testing.T) {
 		args  []string
 		first string
 	}{
-		{"count", []string{"client", "count", "-addr", s.addr, "-pause", "1ms"}, "1 from a\n"},
-		{"watch", []string{"client", "watch", "-addr", s.addr}, "SERVING\n"},
+		{"count", []string{"client", "count", "-addr", s.addr, "-pause", "1ms"}, "1 from a"},
+		{"watch", []string{"client", "watch", "-addr", s.addr}, "SERVING"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := command(t, tt.args...)
-			stdout, err := cmd.StdoutPipe()
-			require.NoError(t, err)
-			stderr, err := cmd.StderrPipe()
-			require.NoError(t, err)
-			require.NoError(t, cmd.Start())
-			line, err := bufio.NewReader(stdout).ReadString('\n')
-			require.NoError(t, err)
-			assert.Equal(t, tt.first, line)
-			require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-			said, err := bufio.NewReader(stderr).ReadString('\n')
-			require.NoError(t, err)
-			assert.Equal(t, "grpcserver: signals: received interrupt\n", said)
-			assert.Equal(t, 1, exitStatus(t, cmd.Wait()), "exit status")
+			p := testproc.Start(t, "main", tt.args...)
+			p.Stdout.Expect(tt.first)
+			p.Signal(syscall.SIGINT)
+			p.Stderr.Expect("grpcserver: signals: received interrupt")
+			assert.Equal(t, 1, p.Wait(), "exit status")
 		})
 	}
 }
@@ -75,22 +67,15 @@ func TestClientIsInterrupted(t *testing.T) {
 func TestClientGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	a, b := start(t, "-name", "a"), start(t, "-name", "b")
-	cmd := command(t, "client", "count", "-addr", a.addr+","+b.addr, "-up-to", "500", "-pause", "2ms")
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(stdout)
-	require.True(t, lines.Scan())
-	servers := map[string]*process{"1 from a": a, "1 from b": b}
-	first := servers[lines.Text()]
-	require.NotNil(t, first, lines.Text())
-	first.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, first.wait(), "exit status")
-	var rest string
-	for lines.Scan() {
-		rest += lines.Text() + "\n"
-	}
-	assert.Equal(t, 0, exitStatus(t, cmd.Wait()), "exit status")
+	p := testproc.Start(t, "main", "client", "count", "-addr", a.addr+","+b.addr,
+		"-up-to", "500", "-pause", "2ms")
+	line, _ := p.Stdout.Line()
+	first := map[string]*process{"1 from a": a, "1 from b": b}[line]
+	require.NotNil(t, first, line)
+	first.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, first.Wait(), "exit status")
+	rest := p.Stdout.Rest()
+	assert.Equal(t, 0, p.Wait(), "exit status")
 	assert.Regexp(t, `^(\d+ was the last: rpc error: code = Unavailable desc = the server stops after message \d+: go on elsewhere\n)+`+
 		`\d+ from [ab]\n500 numbers, each once and in order; streams: \d+\n$`, rest)
 }

@@ -45,7 +45,7 @@ func TestHealthDuringTheDelay(t *testing.T) {
 		assert.Equal(t, 0, status, "%q: %s", service, stderr)
 	}
 
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
 	state, err = watch.Recv()
 	require.NoError(t, err)
 	assert.Equal(t, notServing, state.GetStatus())
@@ -64,8 +64,8 @@ func TestHealthDuringTheDelay(t *testing.T) {
 		assert.Equal(t, want, stderr)
 		assert.Equal(t, want != "", status == 1, "exit status %d of %q", status, service)
 	}
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, s.wait(), "the second one forces")
+	s.Signal(syscall.SIGTERM)
+	assert.Equal(t, 1, s.Wait(), "the second one forces")
 	_, stderr, status := output(t, "-healthcheck", "-addr", s.addr)
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "connection refused")
@@ -107,9 +107,9 @@ func TestMaintenance(t *testing.T) {
 		_, err := demo.NewDemoClient(conn).Visit(short, &demo.VisitRequest{})
 		return status.Code(err) == codes.DeadlineExceeded
 	}, 20*time.Second, time.Millisecond)
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, s.wait(), "exit status")
-	assert.Contains(t, s.logged(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
+	s.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, s.Wait(), "exit status")
+	assert.Contains(t, s.Stderr.String(), "health changed\" check=maintenance from=up to=down error=\""+file+" exists\"")
 }
 
 // One ID in the answer, in the answers of both servers, and in the logs of both.
@@ -153,12 +153,12 @@ func TestRequestIDGoesThroughTwoServers(t *testing.T) {
 		})
 	}
 	for _, s := range []*process{a, b} {
-		s.signal(syscall.SIGTERM)
-		assert.Equal(t, 0, s.wait(), "exit status")
+		s.Signal(syscall.SIGTERM)
+		assert.Equal(t, 0, s.Wait(), "exit status")
 		for name, id := range ids {
-			assert.Regexp(t, `msg="finished call" requestID=`+id+` .*grpc\.method=Visit .*grpc\.code=OK `, s.logged(), name)
+			assert.Regexp(t, `msg="finished call" requestID=`+id+` .*grpc\.method=Visit .*grpc\.code=OK `, s.Stderr.String(), name)
 		}
-		assert.NotContains(t, s.logged(), "level=ERROR")
+		assert.NotContains(t, s.Stderr.String(), "level=ERROR")
 	}
 }
 
@@ -177,9 +177,9 @@ func TestFailureOfTheServerBehindIsNotTriedAgain(t *testing.T) {
 	assert.Equal(t, codes.Internal, status.Code(err))
 	assert.Equal(t, "the server behind has failed", status.Convert(err).Message())
 	assert.EqualValues(t, 4, behind.calls.Load())
-	a.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, a.wait(), "exit status")
-	assert.Regexp(t, `level=ERROR msg="the server behind has failed" requestID=[0-9a-f]{32} error=.*not today`, a.logged())
+	a.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, a.Wait(), "exit status")
+	assert.Regexp(t, `level=ERROR msg="the server behind has failed" requestID=[0-9a-f]{32} error=.*not today`, a.Stderr.String())
 }
 
 // A refusing server is of no use to anybody.
@@ -230,10 +230,10 @@ func TestMaxConnectionAge(t *testing.T) {
 	assert.Equal(t, codes.Canceled, status.Code(err), "no number was lost, or came twice: %v", err)
 	result := <-visits
 	assert.Empty(t, result.Failed)
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, s.wait(), "exit status")
+	s.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, s.Wait(), "exit status")
 	connections := make(map[string]bool)
-	for _, m := range regexp.MustCompile(`grpc\.method=Visit peer\.address=(\S+)`).FindAllStringSubmatch(s.logged(), -1) {
+	for _, m := range regexp.MustCompile(`grpc\.method=Visit peer\.address=(\S+)`).FindAllStringSubmatch(s.Stderr.String(), -1) {
 		connections[m[1]] = true
 	}
 	assert.GreaterOrEqual(t, len(connections), 2)

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -103,9 +102,9 @@ func TestStopUnderLoad(t *testing.T) {
 	go func() { visits <- client.VisitMany(visiting, demoClient, -1, 8, 5*time.Millisecond) }()
 
 	for _, s := range []*process{a, b} {
-		s.signal(syscall.SIGTERM)
-		assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
-		assert.Regexp(t, `ingress +grpc +\|.*#.*\| .* ok\n`, s.stdout.String())
+		s.Signal(syscall.SIGTERM)
+		assert.Equal(t, 0, s.Wait(), "exit status; log:\n%s", s.Stderr.String())
+		assert.Regexp(t, `ingress +grpc +\|.*#.*\| .* ok\n`, s.Stdout.String())
 	}
 	streams.Wait()
 	stopVisiting()
@@ -113,8 +112,8 @@ func TestStopUnderLoad(t *testing.T) {
 	assert.Empty(t, result.Failed)
 	assert.Positive(t, result.Servers["c"])
 	assert.GreaterOrEqual(t, resumed, counters/3, "those that were on a")
-	c.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, c.wait(), "exit status")
+	c.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, c.Wait(), "exit status")
 }
 
 // Streams on which nothing happens end all the same, each with a status that says how to go on; and a client that watches hears
@@ -142,7 +141,7 @@ func TestSilentStreamsEndWithTheServer(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, serving, state.GetStatus())
 
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
 	_, err = count.Recv()
 	assertStopping(t, err, "41")
 	_, err = sum.Recv()
@@ -152,7 +151,7 @@ func TestSilentStreamsEndWithTheServer(t *testing.T) {
 	assert.Equal(t, notServing, state.GetStatus())
 	_, err = watch.Recv()
 	assert.Equal(t, codes.Unavailable, status.Code(err))
-	assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
+	assert.Equal(t, 0, s.Wait(), "exit status; log:\n%s", s.Stderr.String())
 }
 
 func assertStopping(t *testing.T, err error, after string) {
@@ -196,30 +195,30 @@ func TestStreamThatIgnoresTheStopIsCut(t *testing.T) {
 		})
 	}
 	begun.Wait()
-	bad.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, bad.wait(), "exit status")
-	assert.Contains(t, bad.logged(), "grpcserver: grpc (ingress): shutdown: timed out after ")
-	assert.Contains(t, bad.logged(), ": calls in flight were cut")
-	assert.Regexp(t, `ingress +grpc +\|.*#.*\| .* timeout`, bad.stdout.String())
+	bad.Signal(syscall.SIGTERM)
+	assert.Equal(t, 1, bad.Wait(), "exit status")
+	assert.Contains(t, bad.Stderr.String(), "grpcserver: grpc (ingress): shutdown: timed out after ")
+	assert.Contains(t, bad.Stderr.String(), ": calls in flight were cut")
+	assert.Regexp(t, `ingress +grpc +\|.*#.*\| .* timeout`, bad.Stdout.String())
 	streams.Wait()
 	require.Len(t, ends, 1)
 	assert.Equal(t, codes.Unavailable, status.Code(ends[0]))
 	assert.Empty(t, status.Convert(ends[0]).Details(), "it was told nothing")
 }
 
-func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
+func TestSecondSignalExitsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-ignore-stop")
 	stream, err := demo.NewDemoClient(dial(t, []*process{s})).Count(inTime(t), &demo.CountRequest{PauseMillis: 1})
 	require.NoError(t, err)
 	_, err = stream.Recv()
 	require.NoError(t, err)
-	s.signal(syscall.SIGTERM)
-	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "shutdown begins") }, 20*time.Second, time.Millisecond)
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, s.wait(), "exit status")
-	assert.Contains(t, s.logged(), "received terminated while shutting down: exiting at once")
-	assert.NotContains(t, s.logged(), "shutdown complete")
+	s.Signal(syscall.SIGTERM)
+	s.Stderr.Await(`shutdown begins`)
+	s.Signal(syscall.SIGINT)
+	assert.Equal(t, 1, s.Wait(), "exit status")
+	assert.Contains(t, s.Stderr.String(), "received interrupt while shutting down: exiting at once")
+	assert.NotContains(t, s.Stderr.String(), "shutdown complete")
 }
 
 // A client that connects and says nothing, such as a port scanner, does not hold the stop up until all is cut.
@@ -231,6 +230,6 @@ func TestStopWithSilentConnection(t *testing.T) {
 	defer silent.Close()
 	_, err = silent.Read(make([]byte, 1)) // the server speaks first
 	require.NoError(t, err)
-	s.signal(syscall.SIGTERM)
-	assert.Zero(t, s.wait(), s.logged())
+	s.Signal(syscall.SIGTERM)
+	assert.Zero(t, s.Wait(), s.Stderr.String())
 }

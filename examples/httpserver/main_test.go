@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/signal"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,100 +19,26 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
-// The test binary runs itself again to be the server, so that it gets real signals.
-const childVariable = "HTTPSERVER_TEST_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		main()
-		return
-	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
+	testproc.Main(map[string]func(){"main": main})
 	os.Exit(m.Run())
 }
 
-// A server is a process under test. What it logs is kept line by line.
+// A server is a process under test. Its log is its standard error.
 type server struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	stdout strings.Builder
-	url    string
-
-	mu    sync.Mutex
-	log   []string
-	ended chan struct{} // closed when the log has ended, which is when the process has
-}
-
-func command(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
-	return cmd
+	*testproc.Process
+	url string
 }
 
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, cmd: command(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...), ended: make(chan struct{})}
-	s.cmd.Stdout = &s.stdout
-	stderr, err := s.cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, s.cmd.Start())
-	listening := make(chan string, 1)
-	go func() {
-		defer close(s.ended)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			s.mu.Lock()
-			s.log = append(s.log, lines.Text())
-			s.mu.Unlock()
-			if m := regexp.MustCompile(`msg=listening url=(\S+)/ `).FindStringSubmatch(lines.Text()); m != nil {
-				listening <- m[1]
-			}
-		}
-	}()
-	select {
-	case s.url = <-listening:
-	case <-s.ended:
-		t.Fatal("the server ended at once: ", s.logged())
-	}
-	return s
-}
-
-func (s *server) logged() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Join(s.log, "\n")
-}
-
-func (s *server) signal(sig os.Signal) {
-	s.t.Helper()
-	require.NoError(s.t, s.cmd.Process.Signal(sig))
-}
-
-func (s *server) wait() (status int) {
-	s.t.Helper()
-	<-s.ended
-	return exitStatus(s.t, s.cmd.Wait())
-}
-
-func exitStatus(t *testing.T, err error) int {
-	t.Helper()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	require.NoError(t, err)
-	return 0
+	args = append([]string{"-addr", "127.0.0.1:0"}, args...)
+	p := testproc.Start(t, "main", args...)
+	return &server{Process: p, url: p.Stderr.Await(`msg=listening url=(\S+)/ `)[1]}
 }
 
 // get returns the body of a 200.
@@ -159,35 +81,35 @@ func TestSIGTERMDuring200SlowRequests(t *testing.T) {
 	go func() {
 		started.Wait()
 		time.Sleep(300 * time.Millisecond) // so that the requests are on their way, not only the goroutines
-		s.signal(syscall.SIGTERM)
+		s.Signal(syscall.SIGTERM)
 	}()
 	together("/slow?for=1s", started.Done)
 
-	assert.Equal(t, 0, s.wait(), "exit status; log:\n%s", s.logged())
-	assert.Contains(t, s.stdout.String(), "shutdown: posixsignal: received terminated (posixsignal), ")
-	assert.Regexp(t, `ingress +http +\|.*#.*\| .* ok`, s.stdout.String())
+	assert.Equal(t, 0, s.Wait(), "exit status; log:\n%s", &s.Stderr)
+	assert.Contains(t, s.Stdout.String(), "received terminated")
+	assert.Regexp(t, `ingress +http +\|.*#.*\| .* ok`, s.Stdout.String())
 }
 
-func TestSecondSIGTERMExitsAtOnce(t *testing.T) {
+func TestSecondSignalExitsAtOnce(t *testing.T) {
 	s := start(t)
 	failed := make(chan error)
 	go func() { _, err := get(http.DefaultClient, s.url+"/slow?for=10s"); failed <- err }()
 	inFlight(t, s)
-	s.signal(syscall.SIGTERM)
-	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "shutdown begins") }, 10*time.Second, time.Millisecond)
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, s.wait(), "exit status")
+	s.Signal(syscall.SIGTERM)
+	s.Stderr.Await(`shutdown begins`)
+	s.Signal(os.Interrupt)
+	assert.Equal(t, 1, s.Wait(), "exit status")
 	assert.Error(t, <-failed)
-	assert.Contains(t, s.logged(), "received terminated while shutting down: exiting at once")
-	assert.NotContains(t, s.logged(), "shutdown complete")
+	assert.Contains(t, s.Stderr.String(), "received interrupt while shutting down: exiting at once")
+	assert.NotContains(t, s.Stderr.String(), "shutdown complete")
 }
 
 // inFlight switches debug messages on with SIGHUP, which must not end the server, and waits for the one of /slow: that of a
 // second request, since the first may have begun before.
 func inFlight(t *testing.T, s *server) {
 	t.Helper()
-	s.signal(syscall.SIGHUP)
-	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "log level changed") }, 10*time.Second, time.Millisecond)
+	s.Signal(syscall.SIGHUP)
+	s.Stderr.Await(`log level changed`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/slow?for=10s", nil)
@@ -197,7 +119,7 @@ func inFlight(t *testing.T, s *server) {
 			_ = resp.Body.Close()
 		}
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "slow request begins") }, 10*time.Second, time.Millisecond)
+	s.Stderr.Await(`slow request begins`)
 }
 
 func TestAnnouncesOnlyWhenReady(t *testing.T) {
@@ -205,22 +127,23 @@ func TestAnnouncesOnlyWhenReady(t *testing.T) {
 	body, err := get(http.DefaultClient, s.url+"/readyz")
 	assert.NoError(t, err)
 	assert.Equal(t, "ok\n", body)
-	assert.Regexp(t, `msg=listening url=\S+ ready_after=\S+ pid=\d+ `, s.logged())
+	assert.Regexp(t, `msg=listening url=\S+ ready_after=\S+ pid=\d+ `, s.Stderr.String())
 	for _, path := range []string{"/livez", "/startupz", "/readyz/store", "/livez?verbose"} {
 		_, err := get(http.DefaultClient, s.url+path)
 		assert.NoError(t, err, path)
 	}
 
 	healthcheck := func() (output string, status int) {
-		out, err := command(t, "-healthcheck", "-addr", strings.TrimPrefix(s.url, "http://")).CombinedOutput()
-		return string(out), exitStatus(t, err)
+		addr := strings.TrimPrefix(s.url, "http://")
+		stdout, stderr, status := testproc.New(t, "main", "-healthcheck", "-addr", addr).Run()
+		return stdout + stderr, status
 	}
 	output, status := healthcheck()
 	assert.Equal(t, 0, status, "exit status")
 	assert.Empty(t, output)
 
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 0, s.wait(), "exit status")
+	s.Signal(syscall.SIGTERM)
+	assert.Equal(t, 0, s.Wait(), "exit status")
 	output, status = healthcheck()
 	assert.Equal(t, 1, status, "exit status")
 	assert.Regexp(t, `^httpserver: .*connection refused\n$`, output)
@@ -228,16 +151,16 @@ func TestAnnouncesOnlyWhenReady(t *testing.T) {
 
 func TestReadinessEndsWithTheFirstMomentOfAShutdown(t *testing.T) {
 	s := start(t, "-delay", "10s", "-grace", "20s")
-	s.signal(syscall.SIGTERM)
-	require.Eventually(t, func() bool { return strings.Contains(s.logged(), "shutdown begins") }, 10*time.Second, time.Millisecond)
+	s.Signal(syscall.SIGTERM)
+	s.Stderr.Await(`shutdown begins`)
 	_, err := get(http.DefaultClient, s.url+"/readyz")
 	require.ErrorContains(t, err, "503 Service Unavailable")
 	_, err = get(http.DefaultClient, s.url+"/livez")
 	assert.NoError(t, err, "a failing liveness probe would end the drain")
 	_, err = get(http.DefaultClient, s.url+"/")
 	assert.NoError(t, err, "the server serves as before")
-	s.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, s.wait(), "exit status")
+	s.Signal(os.Interrupt)
+	assert.Equal(t, 1, s.Wait(), "exit status")
 }
 
 // A stop before the server was up is a clean one.
@@ -279,10 +202,10 @@ func TestOneRequestThroughAllTheLogs(t *testing.T) {
 	require.NoError(t, err)
 	_ = resp.Body.Close()
 	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
-	s.signal(syscall.SIGTERM)
-	require.Equal(t, 0, s.wait(), "exit status")
+	s.Signal(syscall.SIGTERM)
+	require.Equal(t, 0, s.Wait(), "exit status")
 
-	log := s.logged()
+	log := s.Stderr.String()
 	// The call to itself is made without a user; its ID is that of the request that caused it.
 	assert.Regexp(t, `msg="saying hello" requestID=from-the-client visit=1\n`, log)
 	assert.Regexp(t, `msg=request requestID=from-the-client method=GET path=/ status=200 `, log)
@@ -313,9 +236,9 @@ func TestRoutes(t *testing.T) {
 		_, err := get(http.DefaultClient, s.url+path)
 		assert.EqualError(t, err, want)
 	}
-	s.signal(os.Interrupt)
-	assert.Equal(t, 0, s.wait(), "exit status")
-	assert.Contains(t, s.stdout.String(), "delay")
+	s.Signal(os.Interrupt)
+	assert.Equal(t, 0, s.Wait(), "exit status")
+	assert.Contains(t, s.Stdout.String(), "delay")
 }
 
 func TestBadStart(t *testing.T) {
@@ -338,20 +261,17 @@ func TestBadStart(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := command(t, tt.args...)
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			stdout, err := cmd.Output()
-			assert.Equal(t, 1, exitStatus(t, err), "exit status")
-			assert.Equal(t, tt.want, stderr.String())
+			stdout, stderr, status := testproc.New(t, "main", tt.args...).Run()
+			assert.Equal(t, 1, status, "exit status")
+			assert.Equal(t, tt.want, stderr)
 			assert.Empty(t, stdout)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	output, err := command(t, "-help").CombinedOutput()
-	assert.Equal(t, 0, exitStatus(t, err), "exit status")
-	assert.Contains(t, string(output), "usage: httpserver [flags]\n")
-	assert.Contains(t, string(output), "-addr host:port\n")
+	stdout, stderr, status := testproc.New(t, "main", "-help").Run()
+	assert.Equal(t, 0, status, "exit status")
+	assert.Contains(t, stdout+stderr, "usage: httpserver [flags]\n")
+	assert.Contains(t, stdout+stderr, "-addr host:port\n")
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,22 +21,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
-// The test binary runs itself again to be the server, so that it gets real signals.
-const childVariable = "UPGRADE_TEST_CHILD"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		main()
-		return
-	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
-	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
-		if signal.Ignored(sig) {
-			signal.Notify(make(chan os.Signal, 1), sig)
-		}
-	}
+	testproc.Main(map[string]func(){"main": main})
 	if err := becomeReaper(); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests cannot see how processes end:", err)
 		os.Exit(1)
@@ -70,7 +59,7 @@ func start(t *testing.T, args ...string) *service {
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	cmd := exec.Command(s.path, append([]string{"-addr", "127.0.0.1:0", "-pid-file", s.pidFile()}, args...)...)
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
+	cmd.Env = testproc.Env("main")
 	cmd.Stdout, cmd.Stderr = write, write // a file, which each generation passes on
 	require.NoError(t, cmd.Start())
 	write.Close()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 // A slow request is answered by the process that it came to, while its successor serves already.
@@ -190,25 +191,18 @@ func TestBadStart(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			self, err := os.Executable()
-			require.NoError(t, err)
-			cmd := exec.Command(self, tt.args...)
-			cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0", tt.env)
-			out, err := cmd.CombinedOutput()
-			assert.Error(t, err)
-			assert.Equal(t, 1, cmd.ProcessState.ExitCode(), "exit status")
+			p := testproc.New(t, "main", tt.args...)
+			p.Cmd.Env = append(p.Cmd.Env, tt.env)
+			_, stderr, status := p.Run()
+			assert.Equal(t, 1, status, "exit status")
 			pattern := "(?s)" + strings.ReplaceAll(regexp.QuoteMeta(tt.want), `\*`, `.*`) + "$"
-			assert.Regexp(t, pattern, string(out))
+			assert.Regexp(t, pattern, stderr)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self, "-help")
-	cmd.Env = append(os.Environ(), childVariable+"=1", "GORACE=atexit_sleep_ms=0")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err)
-	assert.Contains(t, string(out), "usage: upgrade [flags]\n")
+	stdout, stderr, status := testproc.New(t, "main", "-help").Run()
+	assert.Zero(t, status, "exit status")
+	assert.Contains(t, stdout+stderr, "usage: upgrade [flags]\n")
 }

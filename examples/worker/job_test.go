@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 func TestFailedTick(t *testing.T) {
@@ -26,7 +28,7 @@ func TestFailedTick(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, newFile(t), "-collect-every", "10ms", "-fault", tt.fault)
-			p.waitFor(`level=ERROR msg="tick failed" job=collect requestID=[0-9a-f]{32} tick=\S+ took=\S+ failed=2 ` + tt.logged)
+			p.Stderr.Await(`level=ERROR msg="tick failed" job=collect requestID=[0-9a-f]{32} tick=\S+ took=\S+ failed=2 ` + tt.logged)
 			status, _ := p.get("/livez")
 			assert.Equal(t, 200, status, "a new process would not do better")
 			p.stop()
@@ -43,7 +45,7 @@ func TestFailedTick(t *testing.T) {
 				assert.Regexp(t, tt.noted, r.error)
 				assert.Zero(t, r.deliveries)
 			}
-			assert.Contains(t, p.log(), "failed="+strconv.Itoa(failed)+"\n", "the count at the end")
+			assert.Contains(t, p.Stderr.String(), "failed="+strconv.Itoa(failed)+"\n", "the count at the end")
 		})
 	}
 }
@@ -51,7 +53,7 @@ func TestFailedTick(t *testing.T) {
 func TestTickThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms", "-collect-takes", "10m", "-timeout", "50ms")
-	p.waitFor(`msg="tick failed" job=collect .* failed=2 error="context deadline exceeded"`)
+	p.Stderr.Await(`msg="tick failed" job=collect .* failed=2 error="context deadline exceeded"`)
 	p.stop()
 	for _, r := range readTicks(t, p.file) {
 		assert.Equal(t, "failed", r.state)
@@ -62,7 +64,7 @@ func TestTickThatTakesTooLong(t *testing.T) {
 func TestTickLongerThanItsInterval(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms", "-collect-takes", "60ms")
-	p.waitFor(`(?s)(msg="tick done".*){3}`)
+	p.Stderr.Await(`(?s)(msg="tick done".*){3}`)
 	p.stop()
 	requireNothingLost(t, p.file)
 	for _, r := range readTicks(t, p.file)[1:] {
@@ -83,8 +85,8 @@ func TestClockSetBack(t *testing.T) {
 	require.NoError(t, j.Close())
 
 	p := start(t, file, "-collect-every", "1s", "-report-every", "10ms")
-	p.waitFor(`level=WARN msg="the clock was set back: waiting until it has caught up with the last tick" job=collect`)
-	p.waitFor(`msg="tick done" job=report`)
+	p.Stderr.Await(`level=WARN msg="the clock was set back: waiting until it has caught up with the last tick" job=collect`)
+	p.Stderr.Await(`msg="tick done" job=report`)
 	status, _ := p.get("/livez")
 	assert.Equal(t, 200, status, "a new process would not do better")
 	p.stop()
@@ -96,7 +98,7 @@ func TestClockSetBack(t *testing.T) {
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms")
-	found := p.waitFor(`(?s)msg="tick begins" job=collect requestID=(\S+) tick=(\S+).*?msg="tick done" job=collect requestID=(\S+) tick=(\S+)`)
+	found := p.Stderr.Await(`(?s)msg="tick begins" job=collect requestID=(\S+) tick=(\S+).*?msg="tick done" job=collect requestID=(\S+) tick=(\S+)`)
 	assert.Equal(t, found[1], found[3])
 	assert.Equal(t, found[2], found[4])
 	p.stop()
@@ -114,24 +116,24 @@ func TestRequestIDs(t *testing.T) {
 func TestJournalThatFails(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms")
-	p.waitFor(`msg="tick done"`)
+	p.Stderr.Await(`msg="tick done"`)
 	db, err := openDatabase(p.file)
 	require.NoError(t, err)
 	defer db.Close()
 	_, err = db.Exec(`DROP TABLE ticks`)
 	require.NoError(t, err)
-	assert.Equal(t, 1, p.wait(), "exit status")
-	assert.Regexp(t, `\nworker: component collect: journal: .*no such table`, p.log())
+	assert.Equal(t, 1, p.Wait(), "exit status")
+	assert.Regexp(t, `\nworker: component collect: journal: .*no such table`, p.Stderr.String())
 }
 
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms", "-fault", "error")
-	p.waitFor(`msg="tick failed"`)
+	p.Stderr.Await(`msg="tick failed"`)
 	history := func() string {
-		out, err := command(t, "-history", "-journal", p.file).CombinedOutput()
-		assert.Equal(t, 0, exitStatus(t, err), "exit status; %s", out)
-		return string(out)
+		stdout, stderr, status := testproc.New(t, "main", "-history", "-journal", p.file).Run()
+		assert.Equal(t, 0, status, "exit status; %s", stderr)
+		return stdout
 	}
 	assert.Regexp(t, `collect: \d+ done, \d+ failed, [01] begun and not finished\n`, history(), "while the worker runs")
 	p.stop()
@@ -145,8 +147,8 @@ func TestHistory(t *testing.T) {
 func TestBadStart(t *testing.T) {
 	p := start(t, newFile(t))
 	defer func() {
-		p.signal(syscall.SIGTERM)
-		p.wait()
+		p.Signal(syscall.SIGTERM)
+		p.Wait()
 	}()
 	free := []string{"-journal", newFile(t)}
 	text := newFile(t)
@@ -179,20 +181,17 @@ func TestBadStart(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := command(t, tt.args...)
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			stdout, err := cmd.Output()
-			assert.Equal(t, 1, exitStatus(t, err), "exit status")
-			assert.Equal(t, "worker: "+tt.want+"\n", stderr.String())
-			assert.Empty(t, string(stdout))
+			stdout, stderr, status := testproc.New(t, "main", tt.args...).Run()
+			assert.Equal(t, 1, status, "exit status")
+			assert.Equal(t, "worker: "+tt.want+"\n", stderr)
+			assert.Empty(t, stdout)
 		})
 	}
 }
 
 func TestHelp(t *testing.T) {
-	output, err := command(t, "-help").CombinedOutput()
-	assert.Equal(t, 0, exitStatus(t, err), "exit status")
-	assert.Contains(t, string(output), "usage: worker [flags]\n")
-	assert.Contains(t, string(output), "-journal file\n")
+	stdout, stderr, status := testproc.New(t, "main", "-help").Run()
+	assert.Equal(t, 0, status, "exit status")
+	assert.Contains(t, stdout+stderr, "usage: worker [flags]\n")
+	assert.Contains(t, stdout+stderr, "-journal file\n")
 }

@@ -41,14 +41,14 @@ func TestSIGTERMAtAnyMoment(t *testing.T) {
 func TestSIGTERMInATick(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "50ms", "-collect-takes", "3s")
-	key := p.waitFor(`msg="tick begins" .* tick=(\S+)`)[1]
-	p.signal(syscall.SIGTERM)
+	key := p.Stderr.Await(`msg="tick begins" .* tick=(\S+)`)[1]
+	p.Signal(syscall.SIGTERM)
 	begin := p.stopBegan()
 	status, _ := p.get("/livez")
 	assert.Equal(t, http.StatusOK, status, "a failing liveness probe would end the tick")
 	status, _ = p.get("/readyz")
 	assert.Equal(t, http.StatusServiceUnavailable, status)
-	require.Equal(t, 0, p.wait(), "exit status; log:\n%s", p.log())
+	require.Equal(t, 0, p.Wait(), "exit status; log:\n%s", p.Stderr.String())
 
 	rows := readTicks(t, p.file)
 	require.Len(t, rows, 1, "the next tick was due at once, and must not begin")
@@ -56,7 +56,7 @@ func TestSIGTERMInATick(t *testing.T) {
 	assert.Equal(t, "done", rows[0].state)
 	assert.False(t, rows[0].ended.Before(begin), "the tick ended at %v, before the stop began", rows[0].ended)
 	assert.Equal(t, 1, rows[0].deliveries)
-	assert.Regexp(t, `(?s)work +collect .* ok\n.*store +journal .* ok\n.*flush +health .* ok\n`, p.stdout.String())
+	assert.Regexp(t, `(?s)work +collect .* ok\n.*store +journal .* ok\n.*flush +health .* ok\n`, p.Stdout.String())
 }
 
 func TestStopBetweenTicks(t *testing.T) {
@@ -67,22 +67,22 @@ func TestStopBetweenTicks(t *testing.T) {
 			status, body := p.get(path)
 			assert.Equal(t, http.StatusOK, status, "%s from the first moment on: %s", path, body)
 		}
-		p.signal(sig)
-		assert.Equal(t, 0, p.wait(), "exit status; log:\n%s", p.log())
+		p.Signal(sig)
+		assert.Equal(t, 0, p.Wait(), "exit status; log:\n%s", p.Stderr.String())
 		assert.Empty(t, readTicks(t, p.file))
 	}
 }
 
-func TestSecondSIGTERMForces(t *testing.T) {
+func TestSecondSignalForces(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
 	p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
-	p.waitFor(`msg="tick begins"`)
-	p.signal(syscall.SIGTERM)
+	p.Stderr.Await(`msg="tick begins"`)
+	p.Signal(syscall.SIGTERM)
 	p.stopBegan()
-	p.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, p.wait(), "exit status")
-	assert.Contains(t, p.log(), "received terminated while shutting down: exiting at once")
+	p.Signal(os.Interrupt)
+	assert.Equal(t, 1, p.Wait(), "exit status")
+	assert.Contains(t, p.Stderr.String(), "received interrupt while shutting down: exiting at once")
 	requireRunAgain(t, file)
 }
 
@@ -90,9 +90,9 @@ func TestSIGKILLInATick(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
 	p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
-	p.waitFor(`msg="tick begins"`)
-	p.signal(syscall.SIGKILL)
-	assert.Equal(t, -1, p.wait(), "exit status")
+	p.Stderr.Await(`msg="tick begins"`)
+	p.Signal(syscall.SIGKILL)
+	assert.Equal(t, -int(syscall.SIGKILL), p.Wait(), "exit status")
 	requireRunAgain(t, file)
 }
 
@@ -105,8 +105,8 @@ func requireRunAgain(t *testing.T, file string) {
 	assert.Equal(t, 0, rows[0].deliveries)
 
 	p := start(t, file)
-	p.waitFor(`level=WARN msg="tick was begun and not finished: running it again" job=collect tick=` + rows[0].key() + ` attempt=2\n`)
-	p.waitFor(`msg="tick done" job=collect requestID=[0-9a-f]{32} tick=` + rows[0].key())
+	p.Stderr.Await(`level=WARN msg="tick was begun and not finished: running it again" job=collect tick=` + rows[0].key() + ` attempt=2\n`)
+	p.Stderr.Await(`msg="tick done" job=collect requestID=[0-9a-f]{32} tick=` + rows[0].key())
 	p.stop()
 	again := readTicks(t, file)
 	require.NotEmpty(t, again) // a new hour may have begun
@@ -122,12 +122,12 @@ func TestSIGKILLAtAnyMoment(t *testing.T) {
 	for range 10 {
 		p := start(t, file, busy...)
 		<-time.After(rand.N(150 * time.Millisecond)) // any moment
-		p.signal(syscall.SIGKILL)
-		assert.Equal(t, -1, p.wait(), "exit status")
+		p.Signal(syscall.SIGKILL)
+		assert.Equal(t, -int(syscall.SIGKILL), p.Wait(), "exit status")
 	}
 	p := start(t, file, busy...)
-	p.waitFor(`msg="tick done" job=collect`)
-	p.waitFor(`msg="tick done" job=report`)
+	p.Stderr.Await(`msg="tick done" job=collect`)
+	p.Stderr.Await(`msg="tick done" job=report`)
 	p.stop()
 	requireNothingLost(t, file)
 	for _, r := range readTicks(t, file) {
@@ -141,12 +141,12 @@ func TestTickThatEndsItsProcessIsGivenUp(t *testing.T) {
 	var key string
 	for attempt := 1; attempt <= maxAttempts; attempt++ {
 		p := start(t, file, "-collect-every", "100ms", "-collect-takes", "10m", "-timeout", "20m", "-grace", "1h")
-		key = p.waitFor(`msg="tick begins" .* tick=(\S+)`)[1]
-		p.signal(syscall.SIGKILL)
-		p.wait()
+		key = p.Stderr.Await(`msg="tick begins" .* tick=(\S+)`)[1]
+		p.Signal(syscall.SIGKILL)
+		p.Wait()
 	}
 	p := start(t, file)
-	p.waitFor(`msg="tick given up" job=collect tick=` + key + ` attempts=3\n`)
+	p.Stderr.Await(`msg="tick given up" job=collect tick=` + key + ` attempts=3\n`)
 	p.stop()
 	rows := readTicks(t, file)
 	assert.Equal(t, key, rows[0].key())
@@ -161,19 +161,19 @@ func TestHungTickIsGivenUpAtGrace(t *testing.T) {
 	p.waitForBody("/livez", `collect down: running collect/\S+: late by`)
 	p.waitForBody("/livez", `report up`) // on a slow machine it may be late, too, but not for ever: jobs do not wait for each other
 
-	p.signal(syscall.SIGTERM)
-	assert.Equal(t, 1, p.wait(), "exit status")
-	assert.Regexp(t, `work +collect +\|.*\| .* timeout`, p.stdout.String())
-	assert.Regexp(t, `work +report +\|.*\| .* ok`, p.stdout.String())
-	assert.Regexp(t, `store +journal +\|.*\| .* ok`, p.stdout.String())
-	assert.Regexp(t, `\nworker: collect \(work\): .*timed out`, p.log())
-	assert.Contains(t, p.log(), "job.go", "the stack tells where")
+	p.Signal(syscall.SIGTERM)
+	assert.Equal(t, 1, p.Wait(), "exit status")
+	assert.Regexp(t, `work +collect +\|.*\| .* timeout`, p.Stdout.String())
+	assert.Regexp(t, `work +report +\|.*\| .* ok`, p.Stdout.String())
+	assert.Regexp(t, `store +journal +\|.*\| .* ok`, p.Stdout.String())
+	assert.Regexp(t, `\nworker: collect \(work\): .*timed out`, p.Stderr.String())
+	assert.Contains(t, p.Stderr.String(), "job.go", "the stack tells where")
 
 	rows := readJob(t, file, "collect")
 	hung := rows[len(rows)-1]
 	assert.Equal(t, "begun", hung.state)
 	next := start(t, file)
-	next.waitFor(`msg="tick done" job=collect requestID=\S+ tick=` + hung.key())
+	next.Stderr.Await(`msg="tick done" job=collect requestID=\S+ tick=` + hung.key())
 	next.stop()
 	requireNothingLost(t, file)
 }

@@ -15,16 +15,22 @@ import (
 	"time"
 )
 
-// ErrExited is the error of a function that ended its goroutine instead of returning.
-var ErrExited = errors.New("runtime.Goexit was called")
+var (
+	// ErrExited is the error of a function that ended its goroutine instead of returning.
+	ErrExited = errors.New("it has called runtime.Goexit")
+
+	// ErrHangs is the error of a function that has not returned in the time it had.
+	ErrHangs = errors.New("it has not returned")
+)
 
 // A Panic is what became of a panic. The packages have types of their own for users to match.
 type Panic struct {
-	Value any
-	Text  string // of Value, made where it panicked: its methods are user code, too
+	Value any    // what panic was called with
+	Text  string // of Value, see [Text]
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
 
+// Error returns "panic: " and Text.
 func (p *Panic) Error() string { return "panic: " + p.Text }
 
 // Unwrap returns Value if it is an error, otherwise nil.
@@ -46,16 +52,12 @@ func Catch(fn func()) (p *Panic) {
 		if v == nil {
 			v = new(runtime.PanicNilError)
 		}
-		p = &Panic{Value: v, Stack: debug.Stack()}
-		p.Text = panicText(v)
+		p = &Panic{Value: v, Stack: debug.Stack(), Text: Text(v)}
 	}()
 	fn()
 	returned = true
 	return nil
 }
-
-// panicText formats a panic value. Package fmt recovers from a panic in a method of the value.
-func panicText(v any) string { return fmt.Sprint(v) }
 
 // A Call is one run of a function in a goroutine of its own, which ends when the function does.
 type Call struct {
@@ -66,11 +68,21 @@ type Call struct {
 // Go calls fn in a goroutine that carries the pprof label gracekit=label, so that a goroutine dump
 // names who hangs. Labels that ctx has stay beside it.
 func Go(ctx context.Context, label string, fn func() error) *Call {
+	return Then(ctx, label, fn, func(error) {})
+}
+
+// Then is [Go] that calls then with what [Call.Err] will return, in the goroutine of fn. then is never
+// user code.
+func Then(ctx context.Context, label string, fn func() error, then func(error)) *Call {
 	c := &Call{done: make(chan struct{}), err: ErrExited}
 	go func() {
 		defer close(c.done)
-		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
-		if p := Catch(func() { c.err = fn() }); p != nil {
+		defer func() { then(c.err) }()
+		p := Catch(func() {
+			pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
+			c.err = fn()
+		})
+		if p != nil {
 			c.err = p
 		}
 	}()
@@ -114,5 +126,53 @@ func (c *Call) WaitFor(d time.Duration) bool {
 		return true
 	case <-timer.C:
 		return false
+	}
+}
+
+// Within calls fn as [Go] does and returns its error, or [ErrHangs] if it has not returned after d.
+func Within(d time.Duration, label string, fn func() error) error {
+	c := Go(context.Background(), label, fn)
+	if !c.WaitFor(d) {
+		return ErrHangs
+	}
+	return c.Err()
+}
+
+// Moment is how long a method that has nothing to wait for, such as Error or Name, is waited for.
+const Moment = 100 * time.Millisecond
+
+// Text returns the text of an error or any other value, or says why there is none.
+func Text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "<nil>"
+	case string:
+		return v
+	}
+	unavailable := func(why string) string {
+		return fmt.Sprintf("%T, whose text is not available: %s", v, why)
+	}
+	text := make(chan string, 2) // the second is never read
+	go func() {                  // not by Go: the text of what it panics with would be the next to panic
+		why := "it has called runtime.Goexit"
+		defer func() {
+			if v := recover(); v != nil {
+				why = fmt.Sprintf("it panics with a %T", v)
+			}
+			text <- unavailable(why)
+		}()
+		if err, ok := v.(error); ok {
+			text <- err.Error()
+		} else {
+			text <- fmt.Sprint(v) // package fmt recovers from a panic of String
+		}
+	}()
+	timer := time.NewTimer(Moment)
+	defer timer.Stop()
+	select {
+	case s := <-text:
+		return s
+	case <-timer.C:
+		return unavailable("it has not returned")
 	}
 }

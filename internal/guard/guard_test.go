@@ -67,6 +67,48 @@ func TestGo(t *testing.T) {
 	}
 }
 
+type errorFunc func() string
+
+func (f errorFunc) Error() string { return f() }
+
+type selfish struct{}
+
+func (e selfish) Error() string { panic(e) }
+
+func TestText(t *testing.T) {
+	tests := []struct {
+		name string
+		v    any
+		want string
+	}{
+		{"nil", nil, "<nil>"},
+		{"string", "boom", "boom"},
+		{"number", 42, "42"},
+		{"error", errors.New("failed"), "failed"},
+		{"Error panics", errorFunc(func() string { panic("no text") }),
+			"guard_test.errorFunc, whose text is not available: it panics with a string"},
+		{"Error panics with itself", selfish{},
+			"guard_test.selfish, whose text is not available: it panics with a guard_test.selfish"},
+		{"Error exits", errorFunc(func() string { runtime.Goexit(); return "" }),
+			"guard_test.errorFunc, whose text is not available: it has called runtime.Goexit"},
+		{"String panics", badString{}, "%!v(PANIC=String method: no text)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, guard.Text(tt.v)) })
+	}
+}
+
+func TestTextThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan string)
+		defer close(hang)
+		begin := time.Now()
+		text := guard.Text(errorFunc(func() string { return <-hang }))
+		assert.Equal(t, "guard_test.errorFunc, whose text is not available: it has not returned", text)
+		assert.Equal(t, guard.Moment, time.Since(begin))
+	})
+}
+
 func TestWaitGivesNotice(t *testing.T) {
 	tests := []struct {
 		name  string

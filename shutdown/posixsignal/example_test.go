@@ -10,9 +10,11 @@ import (
 
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
+	"github.com/gracekit/gracekit/signals"
 )
 
-// A program that stops at the first Ctrl-C or SIGTERM, in order and within Grace. A second one does not wait for that.
+// A program that stops at the first Ctrl-C or SIGTERM, in order and within Grace. A second one does
+// not wait for that.
 func Example() {
 	gs := shutdown.New(shutdown.Grace(10 * time.Second))
 	err := errors.Join(
@@ -30,29 +32,30 @@ func Example() {
 	}
 }
 
-// In tests the signals come from the test, and the stop tells which one asked for it.
-func ExampleSource() {
-	signals := make(chan os.Signal, 1)
+// The options are those of package signals. In a test the signals come from the test, and the
+// service's context tells which one asked for the stop.
+func ExampleNew() {
+	source := make(chan os.Signal, 1)
 	gs := shutdown.New()
-	if err := gs.AddManager(posixsignal.New(posixsignal.Source(signals))); err != nil {
+	if err := gs.AddManager(posixsignal.New(signals.Source(source))); err != nil {
 		fmt.Println(err)
 		return
 	}
-	signals <- os.Interrupt
+	source <- os.Interrupt
 	fmt.Println("error:", gs.Run(context.Background()))
 
-	if err, ok := errors.AsType[*posixsignal.Error](gs.Report().Reason); ok {
-		fmt.Println("stopped by:", err.Signal)
+	if sig, ok := signals.FromContext(gs.Context()); ok {
+		fmt.Println("stopped by:", sig)
 	}
 	// Output:
 	// error: <nil>
 	// stopped by: interrupt
 }
 
-// Wrappers such as npm deliver one Ctrl-C twice. Within half a second that counts as one.
-func ExampleForceWindow() {
+// The first Ctrl-C drains, the second cuts the drain short but still flushes, the third exits.
+func ExampleSecondHurries() {
 	gs := shutdown.New()
-	if err := gs.AddManager(posixsignal.New(posixsignal.ForceWindow(500 * time.Millisecond))); err != nil {
+	if err := gs.AddManager(posixsignal.New(posixsignal.SecondHurries())); err != nil {
 		log.Fatal(err)
 	}
 }

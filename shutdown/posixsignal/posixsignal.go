@@ -1,133 +1,85 @@
-// Package posixsignal lets signals ask a [shutdown.GracefulShutdown] to stop: the first asks, the second
-// forces.
+// Package posixsignal lets signals ask a [shutdown.GracefulShutdown] to stop. The first signal
+// asks, the second forces.
 //
 //	err := gs.AddManager(posixsignal.New())
 //
-// It is package signals for programs that stop by package shutdown; use one of the two, not both.
+// It is package signals for programs that stop by package shutdown, with the same options and the
+// same rules: see there for what counts as a second signal, for SIGPIPE, and for signals that the
+// process inherited as ignored. Use one of the two packages, not both.
 //
-// The signals are [os.Interrupt] and SIGTERM unless [Signals] says otherwise; "POSIX" is where they come from, and it works on
-// Windows too, where Go maps the closing of a console to SIGTERM. One that the process inherited as ignored (nohup) stays
-// ignored, as far as Go's runtime keeps that: SIGHUP and SIGINT.
+//	posixsignal.New(signals.Signals(syscall.SIGTERM), posixsignal.SecondHurries())
+//
+// The signals are [os.Interrupt] and SIGTERM. "POSIX" is where they come from; it works on Windows
+// too, where Go maps the closing of a console to SIGTERM.
 package posixsignal
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
-	"time"
+	"sync"
 
+	"github.com/gracekit/gracekit/internal/control"
 	"github.com/gracekit/gracekit/shutdown"
+	"github.com/gracekit/gracekit/signals"
 )
 
-// New returns a manager that requests the shutdown at the first signal, with an [*Error] as the reason. The signals are registered
-// when [shutdown.GracefulShutdown.Start] returns, and released when it has failed or the stop is complete: from then on they do what they do by
-// default. A manager is for one GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
+// An Option is one of package signals, or [SecondHurries].
+type Option = signals.Option
+
+// An Error is the reason of a shutdown that a signal asked for. [signals.FromContext] finds the
+// signal in the Context of the GracefulShutdown.
+type Error = signals.Error
+
+// SecondHurries makes the second signal call [shutdown.GracefulShutdown.Hurry], and the third
+// force. If the stop has been hurried already, the second forces.
+func SecondHurries() Option { return secondHurries{} }
+
+// secondHurries is an Option by embedding one. Package signals recognises it by its method.
+type secondHurries struct{ Option }
+
+func (secondHurries) SecondHurries() {}
+
+// New returns a manager that requests the shutdown at the first signal, with an [*Error] as the
+// reason. The signals are registered when [shutdown.GracefulShutdown.Start] returns, and released
+// when it has failed or the stop is complete: from then on they do what they do by default. Only
+// SIGPIPE stays taken, for what the program writes after the stop. A manager is for one
+// GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
 //
-// A second signal before that ends the process: one line on standard error and exit status 1, or what [OnForce] says in place of that.
-// If something else has asked for the shutdown, the first signal does not force yet: a platform sends its SIGTERM
-// without knowing that the service is stopping already.
-func New(opts ...Option) shutdown.Manager {
-	m := &manager{
-		signals: []os.Signal{os.Interrupt, syscall.SIGTERM},
-		onForce: exit,
-	}
-	for _, o := range opts {
-		if o != nil {
-			o.apply(m)
-		}
-	}
-	return m
-}
+// A second signal before that ends the process: one line on standard error, which says what the
+// stop is waiting for, and exit status 1, or what [signals.OnForce] says in place of that. If
+// something else has asked for the shutdown, the first signal does not force yet: a platform sends
+// its SIGTERM without knowing that the service is stopping already.
+func New(opts ...Option) shutdown.Manager { return &manager{opts: slices.Clone(opts)} }
 
 type manager struct {
-	signals     []os.Signal
-	onForce     func(os.Signal)
-	forceWindow time.Duration
-	source      <-chan os.Signal
+	opts []Option
 
-	registered chan os.Signal // nil with Source
+	mu      sync.Mutex
+	release context.CancelFunc // nil while nothing is registered
 }
 
 func (*manager) Name() string { return "posixsignal" }
 
-// Start registers the signals. Its goroutine ends with ctx.
+// Start registers the signals. The end of ctx has no effect, because a second signal has to force
+// until the stop is complete.
 func (m *manager) Start(ctx context.Context, request func(reason error)) error {
-	arrived := m.source
-	if arrived == nil {
-		// Two places, because os/signal drops what does not fit: a burst loses neither the signal that asks nor the
-		// one that forces. Registered here, not in the goroutine: one that comes the moment after Start must not kill.
-		m.registered = make(chan os.Signal, 2)
-		register(m.registered, m.signals)
-		arrived = m.registered
-	}
-	go m.listen(ctx, arrived, request)
+	m.Release() // of a Start before that nobody released
+	c := control.FromContext(ctx)
+	c.Request, c.KeepSIGPIPE = request, true
+	ctx = control.NewContext(context.WithoutCancel(ctx), c)
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, m.release = signals.NotifyContext(ctx, m.opts...)
 	return nil
 }
 
-// Release gives the signals back. It is no matter of the goroutine's, which ends a little later than the stop: a signal that came in
-// between would have no effect.
+// Release gives the signals back and ends the goroutine.
 func (m *manager) Release() {
-	if m.registered != nil {
-		signal.Stop(m.registered)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.release != nil {
+		m.release()
+		m.release = nil
 	}
 }
-
-// register is signal.Notify without the signals that are ignored. It must not be called for none at
-// all: to signal.Notify an empty list means every signal there is.
-func register(c chan<- os.Signal, sigs []os.Signal) {
-	sigs = slices.DeleteFunc(slices.Clone(sigs), signal.Ignored)
-	if len(sigs) > 0 {
-		signal.Notify(c, sigs...)
-	}
-}
-
-func (m *manager) listen(ctx context.Context, arrived <-chan os.Signal, request func(reason error)) {
-	var askedAt time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case sig, open := <-arrived:
-			switch {
-			case ctx.Err() != nil: // with both cases ready, select picks any: the end has to win
-				return
-			case !open: // a closed Source has no more signals
-				arrived = nil
-			case askedAt.IsZero():
-				askedAt = time.Now()
-				request(&Error{Signal: sig})
-			case time.Since(askedAt) >= m.forceWindow:
-				m.onForce(sig)
-			}
-		}
-	}
-}
-
-// exit is what the second signal does unless OnForce says otherwise. Standard error may be a pipe that is full or that nobody reads any
-// more, just when a stop hangs: that holds the exit up for a moment at most.
-func exit(sig os.Signal) {
-	ignoreBrokenPipe()
-	time.AfterFunc(time.Second, func() { os.Exit(1) })
-	fmt.Fprintf(os.Stderr, "received %v while shutting down: exiting at once\n", sig)
-	os.Exit(1)
-}
-
-// An Error is the reason of a shutdown that a signal asked for. errors.Is(err, context.Canceled) holds, so it reads
-// like any other cancellation where it is the cause of a context.
-type Error struct {
-	Signal os.Signal // the first one, which asked
-}
-
-// Error returns "posixsignal: received " and the name of the signal, such as "terminated".
-func (e *Error) Error() string {
-	if e.Signal == nil {
-		return "posixsignal: received a signal"
-	}
-	return "posixsignal: received " + e.Signal.String()
-}
-
-// Is reports whether target is [context.Canceled].
-func (e *Error) Is(target error) bool { return target == context.Canceled }

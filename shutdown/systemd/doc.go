@@ -47,7 +47,8 @@
 //	RELOADING=1           Reloading; Ready when it is done
 //	STATUS=               Status; the manager, when that check begins or ceases to fail
 //	STOPPING=1            at the trigger, with the reason as STATUS
-//	EXTEND_TIMEOUT_USEC=  at the trigger and every 5s until the stop is complete: for 10s, or what is left of Grace+Tail
+//	EXTEND_TIMEOUT_USEC=  ExtendTimeout, for a long start; the manager, at the trigger and every 5s
+//	                      until the stop is complete: for 10s, or what is left of Grace+Tail
 //
 // After STOPPING=1 there are no more watchdog pings. Systemd ends its watchdog when a service stops, and one more ping would
 // start it anew (service_reset_watchdog in its src/core/service.c), to go off in the middle of what main does after the stop.

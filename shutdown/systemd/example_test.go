@@ -119,3 +119,21 @@ func ExampleReloading() {
 	fmt.Println(reload()) // without systemd there is nobody to tell
 	// Output: <nil>
 }
+
+// A start that takes longer than TimeoutStartSec asks for more time as long as it makes progress.
+func ExampleExtendTimeout() {
+	migrations := []func() error{ /* … */ }
+	for i, migrate := range migrations {
+		// No migration takes as long as two minutes, so one that does hangs.
+		err := errors.Join(
+			systemd.ExtendTimeout(2*time.Minute),
+			systemd.Status(fmt.Sprintf("migration %d of %d", i+1, len(migrations))),
+			migrate(),
+		)
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(systemd.Ready())
+	// Output: <nil>
+}

@@ -28,12 +28,18 @@ type Socket struct {
 // Listeners returns the sockets that systemd has passed to this process (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), in the order in which
 // the socket unit lists them, or none if the process was started in another way: then open one's own, as the example of the package does.
 //
-// Call it once, early in main and before other processes are started: it sets close-on-exec on the descriptors, and removes the
-// variables from the environment, whatever it returns, so that neither is inherited. A second call returns none.
+// Call it once, early in main and before other processes are started: it sets close-on-exec on the
+// descriptors, and removes the variables from the environment, whatever it returns, so that neither
+// is inherited. A second call returns none.
 //
-// It returns an error if the variables contradict each other, and for each descriptor that is neither a listening nor a datagram
-// socket, such as a connection that an Accept=yes unit passes. No socket is returned then: to leave one unserved is worse than not to start,
-// because its clients would wait in the queue for ever. What is no socket stays open: it may be anything.
+// The error joins one for each descriptor that is neither a listening nor a datagram socket, with
+// its number, its name and what it is: a file of OpenFile=, something from the file descriptor
+// store, a connection that an Accept=yes unit passes. Those stay open, for the service to
+// take by number ([os.NewFile]), and the sockets are returned beside the error. A service that
+// expects nothing but sockets should not start with an error: the clients of a socket that it does
+// not serve would wait in the queue for ever.
+//
+// If the variables contradict each other, there is an error and no socket.
 func Listeners() ([]Socket, error) {
 	env := make(map[string]string)
 	for _, name := range []string{"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
@@ -49,51 +55,31 @@ func Listeners() ([]Socket, error) {
 	return passed.take(firstDescriptor)
 }
 
-// take takes the descriptors from first on.
-func (p passedSockets) take(first int) ([]Socket, error) {
-	wrap := func(i int, err error) error {
-		return fmt.Errorf("systemd: descriptor %d (%s): %w", first+i, p.name(i), err)
-	}
-	// First all are looked at, because with the first one taken, numbers beyond those passed may be the duplicates that taking makes.
+// take takes the sockets among the descriptors from first on.
+func (p passedSockets) take(first int) (sockets []Socket, err error) {
+	// First all are looked at, because once one is taken, numbers beyond those passed may be the
+	// duplicates that taking makes.
 	var streams []bool
 	var errs []error
 	for i := range p.count {
 		stream, err := inspect(first + i)
 		streams = append(streams, stream)
-		if err != nil {
-			errs = append(errs, wrap(i, err))
-		}
-		if errors.Is(err, errNotOpen) { // nor will be those that follow, however many LISTEN_FDS promises
-			break
+		errs = append(errs, err)
+		if errors.Is(err, errNotOpen) {
+			break // nor are those that follow, however many LISTEN_FDS promises
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	var sockets []Socket
 	for i, stream := range streams {
-		socket, err := takeSocket(first+i, p.name(i), stream)
-		if err != nil {
-			errs = append(errs, wrap(i, err))
-			continue
+		if errs[i] == nil {
+			var socket Socket
+			if socket, errs[i] = takeSocket(first+i, p.name(i), stream); errs[i] == nil {
+				sockets = append(sockets, socket)
+				continue
+			}
 		}
-		sockets = append(sockets, socket)
+		errs[i] = fmt.Errorf("systemd: descriptor %d (%s): %w", first+i, p.name(i), errs[i])
 	}
-	if len(errs) > 0 {
-		for _, s := range sockets {
-			s.close()
-		}
-		return nil, errors.Join(errs...)
-	}
-	return sockets, nil
-}
-
-func (s Socket) close() {
-	if s.Listener != nil {
-		_ = s.Listener.Close()
-		return
-	}
-	_ = s.PacketConn.Close()
+	return sockets, errors.Join(errs...)
 }
 
 // firstDescriptor is SD_LISTEN_FDS_START of sd_listen_fds(3).

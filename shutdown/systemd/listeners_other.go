@@ -3,12 +3,12 @@
 package systemd
 
 import (
-	"errors"
+	"fmt"
 	"runtime"
 )
 
 func inspect(int) (stream bool, err error) {
-	return false, errors.New("sockets cannot be passed on " + runtime.GOOS)
+	return false, fmt.Errorf("%w: sockets cannot be passed on %s", errNotOpen, runtime.GOOS)
 }
 
 func takeSocket(int, string, bool) (Socket, error) { panic("unreachable: inspect fails") }

@@ -63,7 +63,7 @@ func TestTakeSocket(t *testing.T) {
 
 	conn := dial(t, listenTCP(t))
 	_, err = systemd.TakeSocket(int(file(t, conn).Fd()), "connection")
-	require.ErrorContains(t, err, "(connection): it does not listen; Accept=yes in a socket unit is not supported")
+	require.ErrorContains(t, err, "(connection): it is a socket that does not listen; ")
 
 	_, err = systemd.TakeSocket(1_000_000, "none")
 	require.EqualError(t, err, "systemd: descriptor 1000000 (none): it is not open")
@@ -77,16 +77,49 @@ func TestUnknownFamilies(t *testing.T) {
 	const netlink, vsock = 16, 40 // linux/socket.h
 	fd, err := syscall.Socket(netlink, syscall.SOCK_RAW, 0)
 	require.NoError(t, err)
+	unknown := "it is a socket of a family that package net does not know: " +
+		"address family not supported by protocol"
 	_, err = systemd.TakeSocket(fd, "netlink")
-	require.ErrorContains(t, err, "(netlink): file file+net netlink: ")
+	require.ErrorContains(t, err, "(netlink): "+unknown)
+	require.NoError(t, syscall.Close(fd), "it is still open")
 
 	if fd, err = syscall.Socket(vsock, syscall.SOCK_STREAM, 0); err != nil {
 		t.Skip("this machine has no AF_VSOCK: ", err)
 	}
+	defer syscall.Close(fd)
 	if err = syscall.Listen(fd, 1); err != nil {
-		_ = syscall.Close(fd)
 		t.Skip("this machine has no AF_VSOCK: ", err)
 	}
 	_, err = systemd.TakeSocket(fd, "vsock")
-	require.ErrorContains(t, err, "(vsock): ")
+	require.ErrorContains(t, err, "(vsock): "+unknown)
+}
+
+func TestTakeSocketTellsWhatElseItIs(t *testing.T) {
+	pipe, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	defer writer.Close()
+	dir, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	defer dir.Close()
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	tests := []struct {
+		file *os.File
+		want string
+	}{
+		{pipe, "a pipe"},
+		{dir, "a directory"},
+		{null, "a device"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.want, func(t *testing.T) {
+			fd := duplicate(t, tt.file)
+			_, err := systemd.TakeSocket(fd, "other")
+			require.ErrorIs(t, err, syscall.ENOTSOCK)
+			require.ErrorContains(t, err, "(other): it is no socket but "+tt.want+": ")
+			require.NoError(t, syscall.Close(fd), "it is still open")
+		})
+	}
 }

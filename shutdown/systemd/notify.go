@@ -2,26 +2,27 @@ package systemd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // Ready tells systemd that the service is up: "systemctl start" returns, and units that are ordered after this one start. Call it when the
 // service answers, not when it begins to: after its health check has passed, its caches are filled, its listeners open. It is also what
 // ends a reload, see [Reloading].
 //
-// Like [Reloading] and [Status] it does nothing and returns nil without NOTIFY_SOCKET, is safe for concurrent use, and waits
-// for 5 seconds at most if the socket is full. All three return an error if NOTIFY_SOCKET names no socket that can be used, or the
-// message could not be sent. One of Ready is worth stopping for: with Type=notify systemd kills
-// a service that does not become ready in TimeoutStartSec. nil says that the message was queued, not that systemd has acted on it.
+// Like [Reloading], [Status] and [ExtendTimeout] it does nothing and returns nil without
+// NOTIFY_SOCKET, is safe for concurrent use, and waits for 5 seconds at most if the socket is full.
+// All of them return an error if NOTIFY_SOCKET names no socket that can be used, or the message
+// could not be sent. One of Ready is worth stopping for: with Type=notify systemd kills a service
+// that does not become ready in TimeoutStartSec. Nil says that the message was queued, not that
+// systemd has acted on it.
 func Ready() error { return notify("READY=1\n") }
 
 // Reloading tells systemd that the service begins to read its configuration anew; when that is done, call [Ready]. It is what
@@ -39,6 +40,23 @@ func Reloading() error {
 // waited for. Line breaks and other characters that are not printable are escaped, and what is beyond 2048 bytes is cut off. The manager of New
 // sets the status too, when the check of [Watchdog] begins or ceases to fail and when the service stops.
 func Status(text string) error { return notify(statusLine(text) + "\n") }
+
+// ExtendTimeout asks systemd for d from now on, for a start that takes long: a migration, a cache
+// to fill, a log to replay. Without it, with Type=notify, systemd kills a service that does not
+// become ready in TimeoutStartSec. It works in a reload, too, and while the service stops, where
+// the manager of New does it already.
+//
+// Systemd only listens before the timeout is over. Once TimeoutStartSec has passed, the service has
+// to call this again before d is over, or [Ready]; so ask for twice the time between two calls or
+// more, and only while there is progress. With a d that is not positive nothing is sent, and an
+// error returned.
+func ExtendTimeout(d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("systemd: ExtendTimeout(%v): must be positive", d)
+	}
+	usec := (d-1)/time.Microsecond + 1 // rounded up: systemd ignores 0
+	return notify(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d\n", usec))
+}
 
 const notifyWait = 5 * time.Second
 
@@ -106,30 +124,18 @@ func send(ctx context.Context, address string, wait time.Duration, state string)
 // in its source).
 const maxStatus = 2048
 
-// statusLine returns "STATUS=" and text as one line. A line break in it, say from a client's input in an error, would begin another
-// assignment; bytes that are not UTF-8 would make systemd drop the whole of it.
+// statusLine returns "STATUS=" and text as one line. A line break in it, say from a client's input
+// in an error, would begin another assignment; bytes that are not UTF-8 would make systemd drop the
+// whole of it.
 func statusLine(text string) string {
-	var b strings.Builder
-	b.WriteString("STATUS=")
-	for _, c := range text {
-		piece := string(c)
-		if !unicode.IsPrint(c) {
-			piece = strings.Trim(strconv.QuoteRune(c), "'")
-		}
-		if b.Len()+len(piece) > len("STATUS=")+maxStatus-utf8.UTFMax {
-			b.WriteString("…")
-			break
-		}
-		b.WriteString(piece)
-	}
-	return b.String()
+	return "STATUS=" + oneline.Cut(oneline.Escape(text), maxStatus-len("…"))
 }
 
-// firstLine leaves out what follows the first line of an error: the stack of a panic, others that are joined to it.
-func firstLine(err error) string {
+// reasonText returns the first line of err. What follows it are the stack of a panic, or others
+// that are joined to it. The wait for Error is short, and it cannot panic here.
+func reasonText(err error) string {
 	if err == nil {
-		err = errors.New("requested")
+		return "requested"
 	}
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	return oneline.First(guard.Text(err))
 }

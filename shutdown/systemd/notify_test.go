@@ -4,6 +4,7 @@ package systemd_test
 
 import (
 	"errors"
+	"math"
 	"os/exec"
 	"regexp"
 	"runtime"
@@ -155,6 +156,39 @@ func FuzzStatus(f *testing.F) {
 		assert.True(t, utf8.ValidString(datagram))
 		assert.LessOrEqual(t, len(datagram), len("STATUS=\n")+2048)
 	})
+}
+
+func TestExtendTimeout(t *testing.T) {
+	tests := []struct {
+		d    time.Duration
+		want string
+	}{
+		{90 * time.Second, "EXTEND_TIMEOUT_USEC=90000000\n"},
+		{1500 * time.Microsecond, "EXTEND_TIMEOUT_USEC=1500\n"},
+		{1, "EXTEND_TIMEOUT_USEC=1\n"}, // systemd ignores 0
+		{time.Microsecond + 1, "EXTEND_TIMEOUT_USEC=2\n"},
+		{math.MaxInt64, "EXTEND_TIMEOUT_USEC=9223372036854776\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.d.String(), func(t *testing.T) {
+			r := record(t)
+			require.NoError(t, systemd.ExtendTimeout(tt.d))
+			assert.Equal(t, []string{tt.want}, r.received())
+		})
+	}
+	for _, d := range []time.Duration{0, -time.Second} {
+		t.Run(d.String(), func(t *testing.T) {
+			r := record(t)
+			require.EqualError(t, systemd.ExtendTimeout(d),
+				"systemd: ExtendTimeout("+d.String()+"): must be positive")
+			assert.Empty(t, r.received())
+		})
+	}
+}
+
+func TestExtendTimeoutWithoutSystemd(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	require.NoError(t, systemd.ExtendTimeout(time.Minute))
 }
 
 var errCheck = errors.New("event loop is stuck\nfor 20s")

@@ -25,14 +25,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/internal/testproc"
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 	"github.com/gracekit/gracekit/shutdown/systemd"
 )
 
-// The test binary runs itself again to be the service: what kind of service is chosen by the environment variable childVariable.
-const childVariable = "GRACEKIT_SYSTEMD_TEST_CHILD"
-
+// The modes in which the tests start their own binary again.
 var children = map[string]func(){
 	"service": func() {
 		sockets, err := systemd.Listeners()
@@ -90,7 +89,6 @@ func printSockets() {
 	sockets, err := systemd.Listeners()
 	if err != nil {
 		fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
-		return
 	}
 	fmt.Println(len(sockets), "sockets")
 	for _, s := range sockets {
@@ -110,27 +108,26 @@ func exitOn(err error) {
 }
 
 func TestMain(m *testing.M) {
-	if child := os.Getenv(childVariable); child != "" {
-		children[child]()
-		return
-	}
+	testproc.Main(children)
 	os.Exit(m.Run())
 }
 
-// activate prepares a child with sockets passed as systemd passes them: as descriptors 3 and on, with its own process ID in
-// LISTEN_PID, which only a process of that ID can set before it becomes the child.
-func activate(t *testing.T, child string, files []*os.File, env ...string) *exec.Cmd {
+// activate prepares a child with sockets passed as systemd passes them: as descriptors 3 and on,
+// with its own process ID in LISTEN_PID, which only a process of that ID can set before it becomes
+// the child.
+func activate(t *testing.T, child string, files []*os.File, env ...string) *testproc.Process {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `LISTEN_PID=$$ exec "$0"`, self)
-	cmd.Env = append(os.Environ(), childVariable+"="+child, "GORACE=atexit_sleep_ms=0", "LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_PIDFDID=1")
-	cmd.Env = append(cmd.Env, env...)
-	cmd.ExtraFiles = files
-	cmd.Stderr = os.Stderr
-	return cmd
+	p := testproc.New(t, child).After(`export LISTEN_PID=$$;`)
+	p.Cmd.Env = append(p.Cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_PIDFDID=1")
+	p.Cmd.Env = append(p.Cmd.Env, env...)
+	p.Cmd.ExtraFiles = files
+	return p
+}
+
+// requireClean requires that a process has ended with status 0.
+func requireClean(t *testing.T, p *testproc.Process) {
+	t.Helper()
+	require.Zero(t, p.Wait(), "exit status; standard error: %s", &p.Stderr)
 }
 
 // file returns the socket's file, which the test closes.
@@ -167,6 +164,10 @@ func TestListeners(t *testing.T) {
 	plain, err := os.Create(filepath.Join(t.TempDir(), "plain"))
 	require.NoError(t, err)
 	defer plain.Close()
+	pipe, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	defer writer.Close()
 
 	tests := []struct {
 		name  string
@@ -179,24 +180,40 @@ func TestListeners(t *testing.T) {
 			"4 sockets\nhttp listens tcp true\ndns receives udp\nhttp listens unix true\nlog receives unixgram\n0 sockets\n",
 		},
 		{"without names", []*os.File{file(t, tcp)}, nil, "1 sockets\nunknown listens tcp true\n0 sockets\n"},
-		{"none at all", nil, []string{"LISTEN_FDS=1"}, "error: systemd: descriptor 3 (unknown): it is no\n0 sockets\n"},
-		{"a number that makes no sense", []*os.File{}, []string{"LISTEN_FDS=-1"}, `error: systemd: LISTEN_FDS is "-1", want a number from 1 to 2147483644` + "\n0 sockets\n"},
 		{
-			"more than there are", []*os.File{file(t, tcp)}, []string{"LISTEN_FDS=2000000000"},
-			"error: systemd: descriptor 4 (unknown): it is no\n0 sockets\n",
+			"none at all", nil, []string{"LISTEN_FDS=1"},
+			"error: systemd: descriptor 3 (unknown): it is no\n0 sockets\n0 sockets\n",
 		},
 		{
-			"no listening sockets", []*os.File{file(t, tcp), plain, file(t, client)}, []string{"LISTEN_FDNAMES=http:stored:connection"},
-			"error: systemd: descriptor 4 (stored): it is no socket: socket operation on non-socket; " +
-				"systemd: descriptor 5 (connection): it does not listen; Accept=yes in a socket unit is not supported\n0 sockets\n",
+			"a number that makes no sense", []*os.File{}, []string{"LISTEN_FDS=-1"},
+			`error: systemd: LISTEN_FDS is "-1", want a number from 1 to 2147483644` +
+				"\n0 sockets\n0 sockets\n",
+		},
+		{
+			"more than there are", []*os.File{file(t, tcp)}, []string{"LISTEN_FDS=2000000000"},
+			"error: systemd: descriptor 4 (unknown): it is no\n" +
+				"1 sockets\nunknown listens tcp true\n0 sockets\n",
+		},
+		{
+			"others among them",
+			[]*os.File{plain, file(t, tcp), file(t, client), pipe, file(t, udp)},
+			[]string{"LISTEN_FDNAMES=stored:http:connection:feed:dns"},
+			"error: systemd: descriptor 3 (stored): it is no socket but a file: " +
+				"socket operation on non-socket; " +
+				"systemd: descriptor 5 (connection): it is a socket that does not listen; " +
+				"Accept=yes in a socket unit is not supported; " +
+				"systemd: descriptor 6 (feed): it is no socket but a pipe: " +
+				"socket operation on non-socket\n" +
+				"2 sockets\nhttp listens tcp true\ndns receives udp\n0 sockets\n",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			out, err := activate(t, "listeners", tt.files, tt.env...).Output()
-			require.NoError(t, err)
+			p := activate(t, "listeners", tt.files, tt.env...).Start()
+			requireClean(t, p)
 			// Beyond what was passed there may be a descriptor of Go's runtime, or none.
-			got := regexp.MustCompile(`(\(unknown\): it is no)[^\n]*`).ReplaceAllString(string(out), "$1")
+			beyond := regexp.MustCompile(`(\(unknown\): it is no)[^\n]*`)
+			got := beyond.ReplaceAllString(p.Stdout.String(), "$1")
 			assert.Equal(t, tt.want, got)
 		})
 	}
@@ -204,11 +221,10 @@ func TestListeners(t *testing.T) {
 
 // What was passed to a parent is not for its child.
 func TestListenersOfAnotherProcess(t *testing.T) {
-	cmd := activate(t, "listeners", nil, "LISTEN_FDS=1")
-	cmd.Args[2] = `export LISTEN_PID=1; exec "$0"`
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	assert.Equal(t, "0 sockets\n0 sockets\n", string(out))
+	p := testproc.New(t, "listeners")
+	p.Cmd.Env = append(p.Cmd.Env, "LISTEN_FDS=1", "LISTEN_PID=1")
+	requireClean(t, p.Start())
+	assert.Equal(t, "0 sockets\n0 sockets\n", p.Stdout.String())
 }
 
 func TestPassedSocketsWork(t *testing.T) {
@@ -216,8 +232,7 @@ func TestPassedSocketsWork(t *testing.T) {
 	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer udp.Close()
-	cmd := activate(t, "echo", []*os.File{file(t, tcp), file(t, udp)})
-	require.NoError(t, cmd.Start())
+	p := activate(t, "echo", []*os.File{file(t, tcp), file(t, udp)}).Start()
 
 	for _, addr := range []net.Addr{tcp.Addr(), udp.LocalAddr()} {
 		conn, err := net.Dial(addr.Network(), addr.String())
@@ -233,14 +248,14 @@ func TestPassedSocketsWork(t *testing.T) {
 		assert.Equal(t, "hello", string(buf[:n]))
 		conn.Close()
 	}
-	require.NoError(t, cmd.Wait())
+	requireClean(t, p)
 }
 
 // A real service, its signal and its socket: what is said in which order.
 func TestLifeOfAProcess(t *testing.T) {
 	r := record(t)
-	cmd := activate(t, "service", []*os.File{file(t, listenTCP(t))}, "WATCHDOG_USEC=100000")
-	require.NoError(t, cmd.Start())
+	files := []*os.File{file(t, listenTCP(t))}
+	p := activate(t, "service", files, "WATCHDOG_USEC=100000").Start()
 
 	for pings, ready := 0, false; pings < 3 || !ready; { // in which order, depends
 		switch message := r.next(); message {
@@ -253,13 +268,14 @@ func TestLifeOfAProcess(t *testing.T) {
 			require.Fail(t, "unexpected", message)
 		}
 	}
-	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	p.Signal(syscall.SIGTERM)
 	message := "WATCHDOG=1\n"
 	for message == "WATCHDOG=1\n" {
 		message = r.next()
 	}
-	assert.Equal(t, "STOPPING=1\nSTATUS=Stopping: posixsignal: received terminated\nEXTEND_TIMEOUT_USEC=10000000\n", message)
-	require.NoError(t, cmd.Wait())
+	status := "STATUS=Stopping: signals: received terminated\n"
+	assert.Equal(t, "STOPPING=1\n"+status+"EXTEND_TIMEOUT_USEC=10000000\n", message)
+	requireClean(t, p)
 	assert.Empty(t, r.received())
 }
 
@@ -296,25 +312,23 @@ func TestRestartLosesNoRequest(t *testing.T) {
 		})
 	}
 	for range 5 {
-		cmd := activate(t, "service", []*os.File{socket})
-		require.NoError(t, cmd.Start())
+		p := activate(t, "service", []*os.File{socket}).Start()
 		for r.next() != "READY=1\n" {
 		}
 		served := requests.Load()
 		for requests.Load() < served+50 { // at least so many by each process
 			time.Sleep(time.Millisecond)
 		}
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		require.NoError(t, cmd.Wait())
+		p.Signal(syscall.SIGTERM)
+		requireClean(t, p)
 		r.received()
 	}
 	// The last requests wait in the queue for one more process.
-	last := activate(t, "service", []*os.File{socket})
-	require.NoError(t, last.Start())
+	last := activate(t, "service", []*os.File{socket}).Start()
 	done.Store(true)
 	wg.Wait()
-	require.NoError(t, last.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, last.Wait())
+	last.Signal(syscall.SIGTERM)
+	requireClean(t, last)
 	t.Logf("%d requests, %d failures", requests.Load(), failures.Load())
 }
 
@@ -329,7 +343,7 @@ func TestSystemdSocketActivate(t *testing.T) {
 	path := socketPath(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
 	defer cancel()
-	cmd := exec.CommandContext(ctx, tool, "-l", path, "--fdname=web", "-E", childVariable+"=listeners", self)
+	cmd := exec.CommandContext(ctx, tool, "-l", path, "--fdname=web", "-E", testproc.Variable+"=listeners", self)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	stderr, err := cmd.StderrPipe()

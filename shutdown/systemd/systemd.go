@@ -91,7 +91,7 @@ func (m *manager) ShutdownStart(ctx context.Context, reason error) error {
 	}
 	m.stopPings()
 
-	status := statusLine("Stopping: " + firstLine(reason))
+	status := statusLine("Stopping: " + reasonText(reason))
 	deadline := shutdown.StopDeadline(ctx)
 	_ = m.sayStopping(ctx, status, deadline)
 	go m.extend(status, deadline)
@@ -139,5 +139,6 @@ func (m *manager) ShutdownFinish(ctx context.Context, _ shutdown.Report) error {
 	if m.address == "" || m.stoppingTaken.Load() {
 		return nil
 	}
-	return m.sayStopping(ctx, statusLine("Stopping: "+firstLine(shutdown.Reason(ctx))), shutdown.StopDeadline(ctx))
+	status := statusLine("Stopping: " + reasonText(shutdown.Reason(ctx)))
+	return m.sayStopping(ctx, status, shutdown.StopDeadline(ctx))
 }

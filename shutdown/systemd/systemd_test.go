@@ -110,6 +110,51 @@ func TestHookOutsideAStop(t *testing.T) {
 	})
 }
 
+// nilError dereferences its receiver, as the Error of many a type does.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+// slowError takes that long to say what it is.
+type slowError time.Duration
+
+func (e slowError) Error() string { time.Sleep(time.Duration(e)); return "slow" }
+
+// Whatever the reason's Error does, systemd hears STOPPING=1 soon.
+func TestReasonsThatMisbehave(t *testing.T) {
+	tests := []struct {
+		name   string
+		reason error
+		after  time.Duration
+		want   string
+	}{
+		{
+			"a typed nil pointer", (*nilError)(nil), 0,
+			"*systemd_test.nilError, whose text is not available: it panics with a runtime.errorString",
+		},
+		{
+			"it hangs", slowError(time.Minute), 100 * time.Millisecond,
+			"systemd_test.slowError, whose text is not available: it has not returned",
+		},
+		{"several lines", errors.New("a\nMAINPID=1"), 0, "a"},
+		{"control characters", errors.New("\x1b[2Jgone"), 0, `\x1b[2Jgone`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := record(t)
+			synctest.Test(t, func(t *testing.T) {
+				m := systemd.New()
+				require.NoError(t, m.Start(t.Context(), nil))
+				begin := time.Now()
+				require.NoError(t, m.(shutdown.ShutdownStarter).ShutdownStart(t.Context(), tt.reason))
+				assert.Equal(t, tt.after, time.Since(begin))
+				assert.Equal(t, []string{"STOPPING=1\nSTATUS=Stopping: " + tt.want + "\n"}, r.received())
+				time.Sleep(time.Minute) // until Error has returned, in the goroutine it was called in
+			})
+		})
+	}
+}
+
 // A socket that is not there for a while, as during the re-execution of a service manager, loses no STOPPING=1.
 func TestStoppingIsSaidAgain(t *testing.T) {
 	r := record(t)
@@ -139,8 +184,8 @@ func TestUnreadSocket(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	assert.ErrorContains(t, err, "systemd (finish): systemd: sending STOPPING=1: write unixgram")
 	var states []string
-	for _, c := range gs.Report().Callbacks {
-		states = append(states, c.Phase.String()+" "+c.Name+" "+string(c.State))
+	for _, c := range gs.Report().Steps {
+		states = append(states, c.Stage+" "+c.Name+" "+string(c.State))
 	}
 	assert.Equal(t, []string{"start systemd ok", "store db ok", "finish systemd error"}, states)
 }

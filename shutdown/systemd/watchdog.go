@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // watchdogTimeout returns WatchdogSec, or 0 if this process is not asked to ping: sd_watchdog_enabled(3).
@@ -37,7 +39,7 @@ type watchdog struct {
 	timeout time.Duration
 	check   func(context.Context) error // nil: every ping is sent
 
-	running chan error // gets the result of a check that has not returned in its time
+	running *guard.Call // a check that has not returned in its time
 	failing bool
 }
 
@@ -68,7 +70,7 @@ func (w *watchdog) state(err error) string {
 	w.failing = err != nil
 	switch {
 	case w.failing && !was:
-		return statusLine("Watchdog ping withheld: "+firstLine(err)) + "\n"
+		return statusLine("Watchdog ping withheld: "+reasonText(err)) + "\n"
 	case w.failing:
 		return ""
 	case was:
@@ -83,39 +85,38 @@ var (
 	errCheckExited  = errors.New("the check called runtime.Goexit")
 )
 
-// ask calls check in a goroutine of its own, which ends when check returns, and waits for it until limit is over or ctx ends.
+// ask calls check in a goroutine of its own, which ends when check returns, and waits for it until
+// limit is over or ctx ends. When limit is over, a check that obeys its context gets a moment more
+// to say why.
 func (w *watchdog) ask(ctx context.Context, limit time.Duration) error {
 	if w.check == nil {
 		return nil
 	}
 	if w.running != nil {
-		select {
-		case <-w.running: // it came too late, which was said
-			w.running = nil
-		default:
+		if !w.running.WaitFor(0) {
 			return errCheckRuns
 		}
+		w.running = nil // it came too late, which was said
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errCheckTimeout)
+	checkCtx, cancel := context.WithTimeoutCause(ctx, limit, errCheckTimeout)
 	defer cancel()
-	result := make(chan error, 1)
-	go w.callCheck(ctx, result)
+	call := guard.Go(checkCtx, "shutdown/systemd/watchdog", func() error {
+		return w.check(checkCtx)
+	})
 	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		w.running = result
-		return context.Cause(ctx)
-	}
-}
-
-func (w *watchdog) callCheck(ctx context.Context, result chan<- error) {
-	err := errCheckExited
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
+	case <-call.Done():
+	case <-checkCtx.Done():
+		if ctx.Err() != nil || !call.WaitFor(min(guard.Notice, limit)) {
+			w.running = call
+			return context.Cause(checkCtx)
 		}
-		result <- err
-	}()
-	err = w.check(ctx)
+	}
+	err := call.Err()
+	if err == guard.ErrExited { //nolint:errorlint // guard never wraps it, and Is is user code
+		return errCheckExited
+	}
+	if err == nil {
+		err = context.Cause(checkCtx) // nil unless it was too late
+	}
+	return err
 }

@@ -3,9 +3,11 @@
 package systemd_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -54,9 +56,54 @@ func TestWatchdogCheck(t *testing.T) {
 			[]string{"0s WATCHDOG=1", "15s STATUS=Watchdog ping withheld: the check takes too long", "20s WATCHDOG=1 | STATUS=Watchdog check passes again", "30s WATCHDOG=1", "40s WATCHDOG=1"},
 		},
 		{
+			"it says at its deadline what it waits for",
+			during(10*time.Second, 20*time.Second, func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(time.Millisecond)
+				return errCheck
+			}),
+			[]string{
+				"0s WATCHDOG=1", "16s STATUS=Watchdog ping withheld: event loop is stuck",
+				"20s WATCHDOG=1 | STATUS=Watchdog check passes again", "30s WATCHDOG=1", "40s WATCHDOG=1",
+			},
+		},
+		{
+			"it passes too late",
+			during(10*time.Second, 20*time.Second, sleep(5*time.Second+time.Millisecond)),
+			[]string{
+				"0s WATCHDOG=1", "16s STATUS=Watchdog ping withheld: the check takes too long",
+				"20s WATCHDOG=1 | STATUS=Watchdog check passes again", "30s WATCHDOG=1", "40s WATCHDOG=1",
+			},
+		},
+		{
+			"its error panics",
+			during(10*time.Second, 20*time.Second, func(context.Context) error { return (*nilError)(nil) }),
+			[]string{
+				"0s WATCHDOG=1",
+				"10s STATUS=Watchdog ping withheld: *systemd_test.nilError, whose text is not available: " +
+					"it panics with a runtime.errorString",
+				"20s WATCHDOG=1 | STATUS=Watchdog check passes again", "30s WATCHDOG=1", "40s WATCHDOG=1",
+			},
+		},
+		{
+			"its error hangs",
+			during(10*time.Second, 20*time.Second, func(context.Context) error {
+				return slowError(time.Second)
+			}),
+			[]string{
+				"0s WATCHDOG=1",
+				"11s STATUS=Watchdog ping withheld: systemd_test.slowError, whose text is not available: " +
+					"it has not returned",
+				"20s WATCHDOG=1 | STATUS=Watchdog check passes again", "30s WATCHDOG=1", "40s WATCHDOG=1",
+			},
+		},
+		{
 			"it hangs for a while",
 			during(10*time.Second, 20*time.Second, sleep(17*time.Second)),
-			[]string{"0s WATCHDOG=1", "15s STATUS=Watchdog ping withheld: the check takes too long", "30s WATCHDOG=1 | STATUS=Watchdog check passes again", "40s WATCHDOG=1"},
+			[]string{
+				"0s WATCHDOG=1", "16s STATUS=Watchdog ping withheld: the check takes too long",
+				"30s WATCHDOG=1 | STATUS=Watchdog check passes again", "40s WATCHDOG=1",
+			},
 		},
 		{
 			"it panics",
@@ -89,6 +136,24 @@ func TestWatchdogCheck(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A check that hangs is found in a goroutine profile.
+func TestWatchdogCheckIsLabelled(t *testing.T) {
+	record(t)
+	t.Setenv("WATCHDOG_USEC", "60000000")
+	running, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	m := systemd.New(systemd.Watchdog(func(context.Context) error {
+		close(running)
+		<-release
+		return nil
+	}))
+	require.NoError(t, m.Start(t.Context(), nil))
+	<-running
+	var profile bytes.Buffer
+	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	assert.Contains(t, profile.String(), `"gracekit":"shutdown/systemd/watchdog"`)
 }
 
 // A check that fails or hangs just when the service stops cannot keep STOPPING=1 back, and no ping follows it: systemd has ended the

@@ -30,7 +30,7 @@ func documentation() (problems []string, err error) {
 			return nil, problem
 		}
 		name := strings.TrimPrefix(p.PkgPath, module)
-		if content, err := os.ReadFile(filepath.Join(filepath.Dir(p.GoFiles[0]), "example_test.go")); err != nil || !wholeExample.Match(content) {
+		if !isInternal(p.PkgPath) && !hasWholeExample(filepath.Dir(p.GoFiles[0])) {
 			problems = append(problems, name+": example_test.go has no func Example")
 		}
 		for _, symbol := range uncommented(p.Syntax) {
@@ -55,6 +55,11 @@ func documentation() (problems []string, err error) {
 }
 
 func plainEnv() []string { return append(os.Environ(), "GOWORK=off", "GOFLAGS=") }
+
+func hasWholeExample(dir string) bool {
+	content, err := os.ReadFile(filepath.Join(dir, "example_test.go"))
+	return err == nil && wholeExample.Match(content)
+}
 
 var wholeExample = regexp.MustCompile(`(?m)^func Example\(\)`)
 

@@ -129,9 +129,15 @@ func (b build) exports() (lines []string, err error) {
 		for _, problem := range p.Errors {
 			return nil, problem
 		}
+		if isInternal(p.PkgPath) {
+			continue
+		}
 		for _, symbol := range symbols(p.Types) {
 			lines = append(lines, strings.TrimPrefix(p.PkgPath, module)+": "+symbol)
 		}
 	}
 	return lines, nil
 }
+
+// isInternal reports whether only this module can import the package.
+func isInternal(path string) bool { return strings.HasPrefix(path, module+"internal/") }

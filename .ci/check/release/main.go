@@ -24,13 +24,22 @@ const (
 	version    = "v0.1.0" // of nothing that exists; it is only served here
 )
 
-// What a package may depend on beside the standard library, its own parent and itself; under a build tag if the name has one.
-// The layout test of the examples has the same rule for the source; this is about what arrives at a user.
+// What a package may depend on beside the standard library, internal/, its own parent and itself;
+// under a build tag if the name has one. The layout test of the examples has the same rule for the
+// source; this is about what arrives at a user.
 var allowed = map[string][]string{
-	"concurrent":     {"golang.org/x/sync/"},
-	"health":         {"golang.org/x/sync/"},
-	"jsonx jsoniter": {"github.com/json-iterator/go", "github.com/modern-go/concurrent", "github.com/modern-go/reflect2"},
+	"shutdown/posixsignal": {modulePath + "/signals"},
+	"jsonx jsoniter": {
+		"github.com/json-iterator/go",
+		"github.com/modern-go/concurrent", "github.com/modern-go/reflect2",
+	},
 }
+
+// What users get as well, but only as part of the packages that import it.
+const (
+	internal = modulePath + "/internal/"
+	testOnly = internal + "test" // the beginning of the names of those that only tests import
+)
 
 func main() {
 	log.SetFlags(0)
@@ -58,6 +67,9 @@ func run() (err error) {
 		return err
 	}
 	for _, importPath := range strings.Fields(packages) {
+		if strings.HasPrefix(importPath, internal) {
+			continue
+		}
 		if err := try(filepath.Join(dir, "program"), env, importPath, ""); err != nil {
 			return err
 		}
@@ -132,13 +144,11 @@ func checkDependencies(name, importPath string, deps []string) error {
 		if dep == importPath {
 			continue
 		}
-		others = append(others, dep)
-		if dep == path.Dir(importPath) {
-			continue
-		}
-		if !slices.ContainsFunc(allowed[name], func(prefix string) bool { return dep == prefix || strings.HasPrefix(dep, prefix) }) {
+		ours := strings.HasPrefix(dep, internal) && !strings.HasPrefix(dep, testOnly)
+		if !ours && dep != path.Dir(importPath) && !slices.Contains(allowed[name], dep) {
 			return fmt.Errorf("it depends on %s", dep)
 		}
+		others = append(others, strings.TrimPrefix(dep, modulePath+"/"))
 	}
 	if len(others) == 0 {
 		others = []string{"the standard library alone"}

@@ -20,6 +20,10 @@ func TestCheckDependencies(t *testing.T) {
 		{"its parent", "shutdown/systemd", []string{"shutdown/systemd", "shutdown"}, ""},
 		{"another package", "reqid", []string{"reqid", "health"}, "it depends on " + modulePath + "/health"},
 		{"the parent of another", "shutdown/systemd", []string{"shutdown/systemd", "shutdown/posixsignal"}, "shutdown/posixsignal"},
+		{"what it extends", "shutdown/posixsignal", []string{"shutdown", "shutdown/posixsignal", "signals"}, ""},
+		{"what its sibling extends", "shutdown/systemd", []string{"signals"}, "it depends on " + modulePath + "/signals"},
+		{"internal", "reqid", []string{"internal/oneline"}, ""},
+		{"internal, for tests", "reqid", []string{"internal/testproc"}, "internal/testproc"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var deps []string

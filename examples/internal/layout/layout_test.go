@@ -1,8 +1,10 @@
-// Package layout holds the repository to its rules: what stands at the top level, and what each package may import.
-// It belongs to the examples module, because the root module's top level has no place for a test.
+// Package layout holds the repository to its rules: what stands at the top level, and what each
+// package may import. It belongs to the examples module, because the root module's top level has no
+// place for a test.
 package layout
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -24,8 +26,9 @@ const (
 
 func TestTopLevel(t *testing.T) {
 	allowed := []string{
-		"signals", "shutdown", "health", "concurrent", "objectmeta", "jsonx", "reqid", "examples",
-		"go.mod", "go.sum", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+		"signals", "shutdown", "health", "concurrent", "objectmeta", "jsonx", "reqid",
+		"internal", "examples", "go.mod", "go.sum", "LICENSE", "README.md", "README.zh-CN.md",
+		"ARCHITECTURE.md", "COMPARISON.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 	}
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
@@ -43,51 +46,96 @@ func TestDirectRequirements(t *testing.T) {
 			Indirect bool
 		}
 	}
-	require.NoError(t, json.Unmarshal(goCommand(t, "mod", "edit", "-json"), &mod))
+	require.NoError(t, json.Unmarshal(goCommand(t, root, "mod", "edit", "-json"), &mod))
 	for _, r := range mod.Require {
 		if !r.Indirect {
-			assert.Contains(t, []string{"github.com/stretchr/testify", "golang.org/x/sync", "github.com/json-iterator/go"}, r.Path)
+			assert.Contains(t, []string{
+				"github.com/stretchr/testify", "golang.org/x/sync", "github.com/json-iterator/go",
+			}, r.Path)
 		}
 	}
 }
 
-// What may stand beside the standard library, by the first element of the package's path; under the tag jsoniter if the name has it.
-var allowedImports = map[string][]string{
-	"concurrent":     {"golang.org/x/sync/"},
-	"health":         {"golang.org/x/sync/"},
-	"jsonx jsoniter": {"github.com/json-iterator/go", "github.com/modern-go/concurrent", "github.com/modern-go/reflect2"},
+// What a package may depend on beside the standard library, internal/ and its parent; under the tag
+// jsoniter if the name has it. A path that ends in a slash stands for all below it.
+var allowedDeps = map[string][]string{
+	"shutdown/posixsignal": {module + "/signals"},
+	"jsonx jsoniter": {
+		"github.com/json-iterator/go",
+		"github.com/modern-go/concurrent", "github.com/modern-go/reflect2",
+	},
 }
+
+// What only tests may import: those of any package, or of the one that is named.
+var (
+	allowedInTests    = []string{"github.com/stretchr/testify/", internal}
+	allowedInTestsFor = map[string][]string{"concurrent": {"golang.org/x/sync/"}}
+
+	testOnly = []string{internal + "testproc"}
+)
+
+const internal = module + "/internal/"
 
 func TestImports(t *testing.T) {
 	for _, tag := range []string{"", "jsoniter"} {
 		t.Run("tag "+tag, func(t *testing.T) {
-			packages := list(t, "-tags="+tag, "./...")
+			packages := list(t, root, "-tags="+tag, "./...")
 			require.NotEmpty(t, packages)
 			for _, p := range packages {
-				allowed := allowedImports[strings.TrimSpace(topDirectory(p.ImportPath)+" "+tag)]
-				for _, dep := range p.Deps {
-					if isStandard(dep) || dep == path.Dir(p.ImportPath) && dep != module {
-						continue
-					}
-					assert.True(t, slices.ContainsFunc(allowed, func(a string) bool { return dep == a || strings.HasPrefix(dep, a) }),
-						"%s depends on %s", p.ImportPath, dep)
+				if slices.Contains(testOnly, p.ImportPath) {
+					p.Imports, p.TestImports = nil, append(p.TestImports, p.Imports...)
+				} else {
+					checkDeps(t, p, tag)
 				}
-				for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
-					if isStandard(imported) || strings.HasPrefix(imported, p.ImportPath) || strings.HasPrefix(imported, "github.com/stretchr/testify/") ||
-						slices.Contains(p.Imports, imported) || imported == path.Dir(p.ImportPath) {
-						continue
-					}
-					// A test may use the packages of this module that lie below or above the one it tests.
-					assert.True(t, strings.HasPrefix(imported, module+"/"+topDirectory(p.ImportPath)), "a test of %s imports %s", p.ImportPath, imported)
-				}
+				checkTestImports(t, p)
 			}
 		})
 	}
 }
 
-func topDirectory(importPath string) string {
-	dir, _, _ := strings.Cut(strings.TrimPrefix(importPath, module+"/"), "/")
-	return dir
+func checkDeps(t *testing.T, p listed, tag string) {
+	t.Helper()
+	allowed := slices.Clone(allowedDeps[strings.TrimSpace(p.name()+" "+tag)])
+	allowed = append(allowed, internal)
+	if parent := path.Dir(p.ImportPath); parent != module {
+		allowed = append(allowed, parent)
+	}
+	for _, dep := range p.Deps {
+		assert.True(t, isStandard(dep) || isAllowed(dep, allowed), "%s depends on %s", p.ImportPath, dep)
+		assert.NotContains(t, testOnly, dep, "%s is not a test", p.ImportPath)
+	}
+}
+
+// checkTestImports lets a test use the packages of this module that lie below or above the one it
+// tests, and those that this one uses itself.
+func checkTestImports(t *testing.T, p listed) {
+	t.Helper()
+	top, _, _ := strings.Cut(p.name(), "/")
+	allowed := slices.Concat(allowedInTests, allowedInTestsFor[p.name()],
+		[]string{module + "/" + top, module + "/" + top + "/"})
+	for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+		if isStandard(imported) || slices.Contains(p.Imports, imported) {
+			continue
+		}
+		assert.True(t, isAllowed(imported, allowed), "a test of %s imports %s", p.ImportPath, imported)
+	}
+}
+
+// The examples are there to be copied, so they do without what a copy could not import.
+func TestExamplesImportNothingInternal(t *testing.T) {
+	packages := list(t, ".", module+"/examples/...")
+	require.NotEmpty(t, packages)
+	for _, p := range packages {
+		for _, imported := range p.Imports {
+			assert.False(t, strings.HasPrefix(imported, internal), "%s imports %s", p.ImportPath, imported)
+		}
+	}
+}
+
+func isAllowed(importPath string, allowed []string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		return importPath == a || strings.HasSuffix(a, "/") && strings.HasPrefix(importPath, a)
+	})
 }
 
 // isStandard goes by the rule of the go command: the first element of a path outside the standard library has a dot.
@@ -101,9 +149,13 @@ type listed struct {
 	Imports, Deps, TestImports, XTestImports []string
 }
 
-func list(t *testing.T, args ...string) []listed {
+// name is the path of the package below the root.
+func (p listed) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+func list(t *testing.T, dir string, args ...string) []listed {
 	t.Helper()
-	out := json.NewDecoder(strings.NewReader(string(goCommand(t, append([]string{"list", "-json=ImportPath,Imports,Deps,TestImports,XTestImports"}, args...)...))))
+	args = append([]string{"list", "-json=ImportPath,Imports,Deps,TestImports,XTestImports"}, args...)
+	out := json.NewDecoder(bytes.NewReader(goCommand(t, dir, args...)))
 	var packages []listed
 	for {
 		var p listed
@@ -116,11 +168,10 @@ func list(t *testing.T, args ...string) []listed {
 	}
 }
 
-// goCommand runs the go command in the root module.
-func goCommand(t *testing.T, args ...string) []byte {
+func goCommand(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command("go", args...)
-	cmd.Dir = root
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

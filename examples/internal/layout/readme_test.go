@@ -115,7 +115,7 @@ func TestReadmeProgramCompiles(t *testing.T) {
 	require.Len(t, programs, 1)
 	file := filepath.Join(t.TempDir(), "main.go")
 	require.NoError(t, os.WriteFile(file, []byte(programs[0]), 0o600))
-	goCommand(t, "vet", file)
+	goCommand(t, root, "vet", file)
 }
 
 func TestLinksOfPagesResolve(t *testing.T) {

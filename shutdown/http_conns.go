@@ -1,0 +1,156 @@
+package shutdown
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+)
+
+// conns tracks the open connections of a server, by what it tells its ConnState. The zero value is
+// ready to use.
+type conns struct {
+	mu    sync.Mutex
+	open  map[net.Conn]conn
+	empty chan struct{} // closed when the last one goes; nil while nobody waits for that
+}
+
+type conn struct {
+	state   http.ConnState
+	since   time.Time
+	adopted bool // see note
+}
+
+func (c *conns) watch(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
+	c.open = make(map[net.Conn]conn)
+	return func(nc net.Conn, state http.ConnState) {
+		if reflect.ValueOf(nc).Comparable() { // a listener of the caller's may give anything
+			c.note(nc, state)
+		}
+		if next != nil {
+			next(nc, state)
+		}
+	}
+}
+
+// note notes a new state of a connection.
+//
+// A hijacked connection is its owner's, and nothing more is heard of it, except with h2c.NewHandler
+// of golang.org/x/net/http2: that serves it, and says Active and Idle but never Closed. So such an
+// adopted connection is open only while it is Active, which is while it has requests.
+func (c *conns) note(nc net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.open[nc]
+	adopted := known.adopted || !ok && state != http.StateNew
+	if state == http.StateClosed || state == http.StateHijacked || adopted && state == http.StateIdle {
+		delete(c.open, nc)
+	} else {
+		c.open[nc] = conn{state, time.Now(), adopted}
+	}
+	if len(c.open) == 0 && c.empty != nil {
+		close(c.empty)
+		c.empty = nil
+	}
+}
+
+// none returns a channel that is closed when no connection is open.
+func (c *conns) none() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.empty != nil {
+		return c.empty
+	}
+	none := make(chan struct{})
+	if len(c.open) == 0 {
+		close(none)
+	} else {
+		c.empty = none
+	}
+	return none
+}
+
+func (c *conns) count(which func(conn) bool) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range c.open {
+		if which(one) {
+			n++
+		}
+	}
+	return n
+}
+
+// busy returns how many connections have requests in flight.
+func (c *conns) busy() int {
+	return c.count(func(one conn) bool { return one.state == http.StateActive })
+}
+
+// connsTick is how often connections are looked at again.
+const connsTick = 10 * time.Millisecond
+
+// linger returns when each connection has had d since trigger, since it was accepted and since its
+// last response, or when ctx ends.
+func (c *conns) linger(ctx context.Context, trigger time.Time, d time.Duration) {
+	c.wait(ctx, func(one conn) bool {
+		if one.since.Before(trigger) {
+			one.since = trigger
+		}
+		return one.state == http.StateActive || time.Since(one.since) < d
+	})
+}
+
+// waitForAdopted returns when the adopted connections have no requests in flight. net/http waits for
+// the others.
+func (c *conns) waitForAdopted(ctx context.Context) error {
+	return c.wait(ctx, func(one conn) bool { return one.adopted })
+}
+
+func (c *conns) wait(ctx context.Context, which func(conn) bool) error {
+	none := c.none()
+	for c.count(which) > 0 {
+		select {
+		case <-none:
+			return nil
+		case <-time.After(connsTick):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// closeUnused closes the connections that have never been used. net/http calls it when it shuts down.
+// From then on it throws away what such a connection sends, and yet waits for it for five seconds.
+func (c *conns) closeUnused() {
+	_ = c.closeAll(func(one conn) bool { return one.state == http.StateNew })
+}
+
+// closeAdopted closes what net/http does not know any more.
+func (c *conns) closeAdopted() error { return c.closeAll(func(one conn) bool { return one.adopted }) }
+
+func (c *conns) closeAll(which func(conn) bool) error {
+	c.mu.Lock()
+	var closing []net.Conn
+	for nc, one := range c.open {
+		if which(one) {
+			closing = append(closing, nc)
+		}
+	}
+	c.mu.Unlock()
+
+	var errs []error
+	for _, nc := range closing {
+		if t, ok := nc.(*tls.Conn); ok {
+			nc = t.NetConn() // Close of a TLS connection waits for its client
+		}
+		errs = append(errs, guard.Within(guard.Moment, "shutdown/close", nc.Close))
+	}
+	return errors.Join(errs...)
+}

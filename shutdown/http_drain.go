@@ -1,0 +1,135 @@
+package shutdown
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// DrainHandler wraps next so that the responses tell clients to leave: over HTTP/1 each one says
+// "Connection: close" from the trigger on, so that the client opens its next connection elsewhere; over
+// HTTP/2 the same makes net/http send GOAWAY, and begins when Delay is over. A request that began before
+// is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] and
+// [GracefulShutdown.GoHTTP] do this for their servers. For others it belongs outermost, but inside of
+// h2c.NewHandler, and cannot hold back the responses of an HTTP/2 connection.
+//
+// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and a
+// [net/http.Hijacker] or [net/http.Pusher] if the server's was, and works with
+// [net/http.ResponseController]. DrainHandler panics if next is nil.
+func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
+	if next == nil {
+		panic("shutdown: DrainHandler: next must not be nil")
+	}
+	return gs.drainHandler(next, nil)
+}
+
+// drainHandler is DrainHandler for a server, if server is not nil.
+func (gs *GracefulShutdown) drainHandler(next http.Handler, server *httpServer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dw := &drainWriter{ResponseWriter: w, gone: r.Context().Done(), goAway: goAwayOf(r)}
+		switch {
+		case server != nil && server.step.stage.phase > PhaseIngress:
+			dw.leave = server.ingress
+		case r.ProtoMajor >= 2:
+			dw.leave = gs.leaving
+		default:
+			dw.leave = gs.draining
+		}
+		if server != nil {
+			server.inFlight.Add(1)
+			defer server.inFlight.Add(-1)
+			if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+				server.sawGRPC.Store(true)
+			}
+		}
+		dw.goAway.event()
+		next.ServeHTTP(dw.withOptional(), r)
+		dw.beforeHeader(http.StatusOK) // what net/http sends for a handler that has written nothing
+		dw.goAway.event()
+	})
+}
+
+// A drainWriter sets the header just before it goes out.
+type drainWriter struct {
+	http.ResponseWriter
+	leave       <-chan struct{} // closed when the client is to leave
+	goAway      *goAway         // nil unless this is HTTP/2
+	gone        <-chan struct{} // closed when the client does not wait for the response any more
+	wroteHeader bool
+}
+
+// withOptional adds the interfaces that not every server has, so that a type assertion in a handler tells the truth.
+func (w *drainWriter) withOptional() http.ResponseWriter {
+	hijacker, hijacks := w.ResponseWriter.(http.Hijacker)
+	pusher, pushes := w.ResponseWriter.(http.Pusher)
+	switch {
+	case hijacks && pushes:
+		return struct {
+			*drainWriter
+			http.Hijacker
+			http.Pusher
+		}{w, hijacker, pusher}
+	case hijacks:
+		return struct {
+			*drainWriter
+			http.Hijacker
+		}{w, hijacker}
+	case pushes:
+		return struct {
+			*drainWriter
+			http.Pusher
+		}{w, pusher}
+	}
+	return w
+}
+
+func (w *drainWriter) beforeHeader(code int) {
+	informational := code < 200 && code != http.StatusSwitchingProtocols
+	if w.wroteHeader || informational {
+		return
+	}
+	w.wroteHeader = true
+	if code != http.StatusSwitchingProtocols && isClosed(w.leave) {
+		w.goAway.waitForQuiet(w.gone)
+		w.Header().Set("Connection", "close")
+	}
+}
+
+func (w *drainWriter) WriteHeader(code int) {
+	w.beforeHeader(code)
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *drainWriter) Write(p []byte) (int, error) {
+	w.beforeHeader(http.StatusOK)
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *drainWriter) WriteString(s string) (int, error) {
+	w.beforeHeader(http.StatusOK)
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom keeps the way open for sendfile.
+func (w *drainWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.beforeHeader(http.StatusOK)
+	return io.Copy(w.ResponseWriter, r)
+}
+
+func (w *drainWriter) Flush() { _ = w.FlushError() }
+
+func (w *drainWriter) FlushError() error {
+	w.beforeHeader(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// CloseNotify is net/http's deprecated CloseNotifier, which gin's Stream still asserts.
+func (w *drainWriter) CloseNotify() <-chan bool {
+	if n, ok := w.ResponseWriter.(interface{ CloseNotify() <-chan bool }); ok {
+		return n.CloseNotify()
+	}
+	return make(chan bool)
+}
+
+// Unwrap is for [net/http.ResponseController].
+func (w *drainWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,108 @@
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// AddHTTPServer drains srv when the service stops: from the trigger on, each of its HTTP/1 responses says
+// "Connection: close", and after Delay, HTTP/2 connections get GOAWAY; then its connections get
+// Linger; in [PhaseIngress] its listeners are closed and the requests in flight are waited for. What
+// is left at the end of its time is closed by force, and the error says how many connections that cut.
+//
+// The caller calls srv.Serve, in a function given to [GracefulShutdown.Go]. What this cannot do: what
+// waits in the queue of the listener when it is closed is lost. [GracefulShutdown.GoHTTP] is the better
+// choice where it fits.
+//
+// On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So the
+// responses of a connection are held back first, once, until nothing has happened on it for 100ms,
+// 300ms at most.
+//
+// It has to be called before srv serves. It wraps srv's Handler (nil is [net/http.DefaultServeMux]),
+// ConnState, ConnContext and BaseContext, and those that are set later but before Serve, as echo's
+// Start does. Hijacked connections are not waited for, see [Tracker], except those of
+// golang.org/x/net/http2/h2c: requests in flight on them are.
+//
+// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before, name
+// is empty, or there is an [InPhase] among the options. srv is untouched then.
+func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server, opts ...ServerOption) error {
+	return gs.addUnserved("HTTP server", name, srv, opts, func() *server { return gs.newHTTPServer(name, srv) })
+}
+
+func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server {
+	s := newServer(name, srv)
+	h := &httpServer{gs: gs, srv: srv, step: s.step, ingress: make(chan struct{}), drained: make(chan struct{})}
+	base := srv.BaseContext
+	srv.BaseContext = func(l net.Listener) context.Context {
+		h.once.Do(h.wrap)
+		if base != nil {
+			return base(l)
+		}
+		return context.Background()
+	}
+	srv.RegisterOnShutdown(h.conns.closeUnused)
+	s.http, s.told = h, func() bool { return isClosed(h.ingress) }
+	s.step.run, s.step.cut, s.step.waitingFor = h.drain, h.cut, h.waitingFor
+	return s
+}
+
+// An httpServer knows the requests and connections of a server; net/http does not expose them.
+type httpServer struct {
+	gs      *GracefulShutdown
+	srv     *http.Server
+	step    *step
+	ingress chan struct{} // closed by drain
+	drained chan struct{} // closed when drain has returned
+	conns   conns
+
+	once     sync.Once
+	served   atomic.Bool  // Serve was called
+	inFlight atomic.Int64 // requests
+	sawGRPC  atomic.Bool  // a gRPC call came as a request
+}
+
+// wrap is called when srv begins to serve, before it accepts. Done earlier, it would miss what is set
+// after the server was added.
+func (h *httpServer) wrap() {
+	h.served.Store(true)
+	handler := h.srv.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	h.srv.Handler = h.gs.drainHandler(handler, h)
+	h.srv.ConnState = h.conns.watch(h.srv.ConnState)
+	h.srv.ConnContext = goAwayContext(h.ingress, h.srv.ConnContext)
+}
+
+func (h *httpServer) drain(ctx context.Context) error {
+	defer close(h.drained)
+	close(h.ingress)
+	return errors.Join(h.srv.Shutdown(ctx), h.conns.waitForAdopted(ctx))
+}
+
+func (h *httpServer) cut() error {
+	busy := h.conns.busy()
+	err := errors.Join(h.conns.closeAdopted(), h.srv.Close())
+	if busy > 0 {
+		err = errors.Join(fmt.Errorf("%s cut", count(busy, "connection was", "connections were")), err)
+	}
+	return err
+}
+
+// waitingFor is "3 requests on 2 connections".
+func (h *httpServer) waitingFor() string {
+	requests := count(int(h.inFlight.Load()), "request", "requests")
+	return requests + " on " + count(h.conns.busy(), "connection", "connections")
+}
+
+func count(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
+}

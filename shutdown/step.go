@@ -1,0 +1,183 @@
+package shutdown
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+	"github.com/gracekit/gracekit/internal/oneline"
+)
+
+// A Step is one thing that a stop has done or is doing: a callback, the drain of a server, the wait
+// for a component, a manager's hook, Delay, Linger. Whatever was abandoned has a Step, too.
+type Step struct {
+	Name     string        // of the callback, server, component or manager; empty for Delay and Linger
+	Stage    string        // "start", "delay", "close", "linger", a Phase, "finish", "release", "observers"
+	Phase    Phase         // 0 outside of the phases
+	State    State         // how it ended
+	Start    time.Duration // after the trigger
+	Duration time.Duration // 0 while it is running
+	Err      error         // nil, a *CallbackError or a *ComponentError
+
+	text string // of what Err wraps, as it was recorded
+}
+
+// State is the outcome of a [Step].
+type State string
+
+// The states of a step.
+const (
+	StateRunning State = "running" // only while the stop is in progress
+	StateOK      State = "ok"
+	StateError   State = "error"
+	StatePanic   State = "panic"
+	StateTimeout State = "timeout" // abandoned at its deadline, or returned an error because of it
+	StateSkipped State = "skipped" // not called: neither Grace nor Tail had any time left
+)
+
+// MarshalJSON gives durations as milliseconds, and Err as its text.
+func (s Step) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name     string  `json:"name,omitempty"`
+		Stage    string  `json:"stage"`
+		Phase    Phase   `json:"phase,omitempty"`
+		State    State   `json:"state"`
+		Start    float64 `json:"startMs"`
+		Duration float64 `json:"durationMs"`
+		Err      string  `json:"error,omitempty"`
+	}{s.Name, s.stage(), s.Phase, s.State, milliseconds(s.Start), milliseconds(s.Duration), s.errText()})
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// outcome tells how the step went, for people: "ok", "error: connection lost".
+func (s Step) outcome() string {
+	if text := s.errText(); text != "" {
+		return string(s.State) + ": " + oneline.First(text)
+	}
+	return string(s.State)
+}
+
+// errText and stage know what to say of a Step that was not recorded but made by hand.
+func (s Step) errText() string {
+	if s.text != "" {
+		return s.text
+	}
+	switch err := s.Err.(type) { //nolint:errorlint // the row has the name and the stage already
+	case nil:
+		return ""
+	case *CallbackError:
+		return guard.Text(err.Err)
+	case *ComponentError:
+		return guard.Text(err.Err)
+	default:
+		return guard.Text(err)
+	}
+}
+
+func (s Step) stage() string {
+	if s.Stage == "" && s.Phase > 0 {
+		return s.Phase.String()
+	}
+	return s.Stage
+}
+
+// begin adds a row for t to the report and returns its number, or -1 if t is quiet.
+func (gs *GracefulShutdown) begin(t *step) (row int) {
+	if t.quiet {
+		return -1
+	}
+	return gs.addRow(t)
+}
+
+func (gs *GracefulShutdown) addRow(t *step) (row int) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	s := Step{Name: t.name, Stage: t.stage.String(), Phase: t.stage.phase, State: StateRunning}
+	if gs.isDraining() {
+		s.Start = time.Since(gs.report.Start)
+	}
+	row = len(gs.report.Steps)
+	gs.report.Steps = append(gs.report.Steps, s)
+	gs.running[row] = t
+	gs.watchStep(s)
+	return row
+}
+
+// end completes the row of t with what was found out about it.
+func (gs *GracefulShutdown) end(row int, t *step, f finding) {
+	if row < 0 && f.err == nil || isClosed(gs.done) {
+		return
+	}
+	if row < 0 {
+		row = gs.addRow(t)
+	}
+	err := f.failure(t)
+	gs.mu.Lock()
+	s := &gs.report.Steps[row]
+	s.State, s.Err, s.text = f.state(), err, f.text
+	if gs.isDraining() {
+		s.Duration = time.Since(gs.report.Start) - s.Start
+	}
+	delete(gs.running, row)
+	gs.watchStep(*s)
+	gs.mu.Unlock()
+
+	_, ok := err.(*CallbackError)            //nolint:errorlint // a component's error was told when it occurred
+	if ok && t.stage.kind != kindObservers { // an observer that fails is not told of it
+		gs.observe("shutdown step failed", fmt.Sprintf("%s (%s): %s", t.name, t.stage, f.text), err)
+	}
+}
+
+// failure returns the error of t, which names it.
+func (f finding) failure(t *step) error {
+	switch err := f.err.(type) { //nolint:errorlint // of ours, never wrapped
+	case nil:
+		return nil
+	case *ComponentError: // names itself
+		return err
+	}
+	err := &CallbackError{Name: t.name, Phase: t.stage.phase, Err: f.err}
+	if t.stage.kind != kindPhase {
+		err.Stage = t.stage.String()
+	}
+	return err
+}
+
+func (f finding) state() State {
+	switch {
+	case f.err == nil:
+		return StateOK
+	case f.skipped:
+		return StateSkipped
+	case f.late:
+		return StateTimeout
+	case f.panicked:
+		return StatePanic
+	}
+	return StateError
+}
+
+func notCalled() finding {
+	err := fmt.Errorf("not called, no time was left: %w", ErrTimeout)
+	return finding{err: err, text: err.Error(), skipped: true}
+}
+
+// timedOut is f for a step that was late: its error says so, and how late.
+func (f finding) timedOut(after time.Duration) finding {
+	f.late = true
+	if f.timeout && f.err != ErrTimeout { //nolint:errorlint // it has more to say than that
+		return f
+	}
+	text := fmt.Sprintf("%v after %v", ErrTimeout, oneline.Round(after))
+	if f.err == nil || f.err == ErrTimeout || f.err == context.DeadlineExceeded { //nolint:errorlint // see above
+		f.err, f.text = &textError{text, ErrTimeout}, text
+		return f
+	}
+	f.text = text + ": " + f.text
+	f.err = &textError{f.text, errors.Join(ErrTimeout, f.err)}
+	return f
+}

@@ -1,0 +1,24 @@
+package shutdown
+
+import "context"
+
+// ContextDone returns a manager that requests the shutdown when ctx ends, with its cause as the reason. It panics if ctx is nil.
+func ContextDone(name string, ctx context.Context) Manager {
+	if ctx == nil {
+		panic("shutdown: ContextDone: ctx must not be nil")
+	}
+	return contextDone{name, ctx}
+}
+
+type contextDone struct {
+	name string
+	ctx  context.Context
+}
+
+func (m contextDone) Name() string { return m.name }
+
+func (m contextDone) Start(ctx context.Context, request func(error)) error {
+	unwatch := context.AfterFunc(m.ctx, func() { request(causeOf(m.ctx)) })
+	context.AfterFunc(ctx, func() { unwatch() })
+	return nil
+}
