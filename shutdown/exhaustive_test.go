@@ -137,6 +137,7 @@ func (p *plan) addManager(name string, begin, finish behaviour) {
 
 func (p *plan) addComponent(b behaviour) {
 	if a := b.action("component"); a != nil {
+		a.says = a.err
 		p.components = append(p.components, a)
 	}
 }
@@ -379,34 +380,38 @@ func atOncePlans(small bool, yield func(*plan)) {
 	}
 }
 
-// checkProtocol holds what was seen against the rules that every stop keeps. It does not use the
-// model.
-func checkProtocol(t *testing.T, tr *trace) {
-	checkEnd(t, tr)
+// checkProtocol holds what was seen against the rules that every stop keeps. Of the model it uses
+// only the clock.
+func checkProtocol(t *testing.T, tr *trace, m *model) {
+	checkEnd(t, tr, m)
 	checkReason(t, tr)
 	checkOrder(t, tr)
-	checkCalls(t, tr)
+	checkCalls(t, tr, m)
 	checkErrors(t, tr)
 	checkManagers(t, tr)
+	checkWatch(t, tr)
 }
 
 // Never longer than Grace and Tail, nothing afterwards, and the end is final.
-func checkEnd(t *testing.T, tr *trace) {
+func checkEnd(t *testing.T, tr *trace, m *model) {
+	assert.LessOrEqual(t, tr.doneAt, m.clockAt(tr.doneAt).tail, "when Wait returned")
 	took := tr.doneAt - tr.triggeredAt()
-	assert.LessOrEqual(t, took, tr.longest(), "how long Wait took")
-	assert.LessOrEqual(t, tr.report.Total, took, "how long the stop took, and Wait")
-	if took < tr.grace+tr.tail || len(tr.late) != 1 || !isTold(tr.late[0]) {
-		assert.Empty(t, tr.late, "begun or told after Wait has returned")
-	}
+	assert.Equal(t, tr.report.Total, took, "how long the stop took, and Wait")
+	assert.Equal(t, tr.doneAt, tr.closedAt, "when Wait has returned and Done was closed")
+	assert.Empty(t, tr.late, "begun or told after Wait has returned")
 
 	select {
 	case <-tr.gs.Draining():
 	default:
 		t.Error("Draining is not closed")
 	}
+	assert.False(t, tr.gs.Hurry(), "Hurry after the stop")
 	assert.False(t, tr.gs.Shutdown(nil), "Shutdown after the stop")
 	assert.Equal(t, shutdown.ErrShuttingDown, tr.gs.AddCallback(lateCallback))
 	assert.Equal(t, shutdown.ErrShuttingDown, tr.gs.Go("late", lateCallback.Func))
+	remove, err := tr.gs.Register(lateCallback)
+	assert.Equal(t, shutdown.ErrShuttingDown, err)
+	assert.False(t, remove(), "what was refused cannot be removed")
 	if err := tr.gs.Start(t.Context()); !errors.Is(err, shutdown.ErrAlreadyStarted) {
 		assert.Equal(t, shutdown.ErrShuttingDown, err, "Start after the stop")
 	}
@@ -466,43 +471,63 @@ func checkOrder(t *testing.T, tr *trace) {
 	}
 }
 
-// What was accepted is begun exactly once, unless no time was left, and has one row in the report.
-func checkCalls(t *testing.T, tr *trace) {
-	stopEnd := tr.triggeredAt() + tr.grace + tr.tail
+// What was accepted is begun exactly once, unless it was removed or no time was left, and has one
+// row in the report.
+func checkCalls(t *testing.T, tr *trace, m *model) {
 	for _, a := range tr.ranked() {
 		assert.LessOrEqual(t, a.calls, 1, "calls of %s", a.name)
 		row, listed := tr.row(a)
 		switch {
 		case a.refused != nil:
 			assert.Equal(t, shutdown.ErrShuttingDown, a.refused)
-			assert.False(t, listed || a.calls > 0, "%s was refused", a.name)
+			assert.False(t, listed || a.calls > 0 || a.removed, "%s was refused", a.name)
+		case a.removed:
+			assert.False(t, listed || a.calls > 0, "%s was removed", a.name)
 		case a.component:
-			assert.Equal(t, a.calls == 1, listed, "%s is in the report if it was begun", a.name)
+			finished := a.failed && finishes(a.says, false) && a.end <= tr.triggeredAt()
+			want := a.calls == 1 && !finished
+			assert.Equal(t, want, listed, "%s is in the report if it was begun", a.name)
 			if tr.starts && !tr.run {
 				assert.Equal(t, tr.startErr == nil, a.calls == 1, "Start has begun %s", a.name)
 			}
 		case listed && row.state == shutdown.StateSkipped:
 			assert.Zero(t, a.calls, "calls of %s", a.name)
 			at := tr.triggeredAt() + row.start
-			assert.GreaterOrEqual(t, at, tr.noTimeIsLeft(a), "%s was skipped too early", a.name)
+			assert.GreaterOrEqual(t, at, tr.noTimeIsLeft(a, m.clockAt(at), m),
+				"%s was skipped too early", a.name)
 		case slices.Contains(tr.hooks(), a.action):
 			assert.Equal(t, a.calls == 1, listed, "%s is in the report if it was begun", a.name)
 		default:
 			assert.Equal(t, 1, a.calls, "calls of %s", a.name)
 			assert.True(t, listed, "%s is in the report", a.name)
 		}
+		if a.remove != nil {
+			assert.False(t, a.remove(), "%s is removed at the end", a.name)
+		}
 	}
 	for _, a := range tr.stopActions() {
 		if a.calls > 0 {
 			assert.False(t, a.wasEnded, "the context of %s had ended before", a.name)
-			assert.LessOrEqual(t, a.deadline, stopEnd, "the deadline of %s", a.name)
-			got := shutdown.StopDeadline(a.ctx).Sub(tr.epoch)
-			assert.Equal(t, stopEnd, got, "StopDeadline for %s", a.name)
+			assert.LessOrEqual(t, a.deadline, a.stopEnd, "the deadline of %s", a.name)
 		}
 	}
-	timedOut := func(s step) bool { return s.state == shutdown.StateTimeout }
+	timedOut := func(s step) bool {
+		return s.state == shutdown.StateTimeout && s.stage != "observers"
+	}
 	timeouts := slices.ContainsFunc(stepsOf(tr.report), timedOut)
-	assert.Equal(t, timeouts, tr.report.Stacks != nil, "stacks are kept if something timed out")
+	if timeouts || !tr.loggerBlocks && !tr.handlerBlocks && !tr.watchBlocks {
+		got := tr.report.Stacks != nil
+		assert.Equal(t, timeouts, got, "stacks are kept if something timed out")
+	}
+}
+
+// noTimeIsLeft is from when on a need not be called.
+func (tr *trace) noTimeIsLeft(a ranked, c clock, m *model) time.Duration {
+	if a.rank < 0 {
+		return tr.triggeredAt() + (c.grace-tr.triggeredAt()-c.delay)/2
+	}
+	shares := time.Duration(len(tr.ranked())) // of which each is a nanosecond at least
+	return c.tail - 2*m.lastMoment(c) - shares
 }
 
 // Wait, the report and the ErrorHandler tell of the same failures, all of them and no other.
@@ -519,16 +544,15 @@ func checkErrors(t *testing.T, tr *trace) {
 	}
 	assert.Equal(t, len(failed) > 0, tr.report.Failed())
 
-	var returned []string
-	for _, err := range leaves(tr.err) {
-		returned = append(returned, nameOf(err))
-	}
-	assert.ElementsMatch(t, failed, returned, "failures in the report and in what Wait returns")
+	assert.ElementsMatch(t, failed, namesOf(leaves(tr.err)), "failures in the report and in what Wait returns")
 
-	timeIsLeft := tr.report.Total < tr.grace+tr.tail // to tell
-	if !tr.handlerBlocks && !tr.loggerBlocks && timeIsLeft {
-		told := tr.withoutLateComponents(tr.told)
-		assert.ElementsMatch(t, failed, told, "failures in the report and those told")
+	if !tr.handlerBlocks && !tr.loggerBlocks {
+		told := namesOf(tr.told)
+		want := append(tr.lateComponents(), failed...)
+		want = slices.DeleteFunc(want, func(name string) bool {
+			return strings.HasPrefix(name, "observers ") // are not told of themselves
+		})
+		assert.ElementsMatch(t, want, told, "failures in the report and those told")
 	}
 
 	for _, a := range tr.ranked() {
@@ -537,9 +561,11 @@ func checkErrors(t *testing.T, tr *trace) {
 		switch {
 		case !listed || row.state == shutdown.StateOK:
 			assert.False(t, has, "%s has not failed", a.name)
-		case a.calls == 0 || row.state == shutdown.StateTimeout:
-		case isLost(a, row):
-		case !a.failed && (a.ends == endsOK || a.ends == endsExit):
+		case a.calls == 0:
+		case row.state == shutdown.StateTimeout && (a.deaf || a.component):
+		case a.failed:
+			assert.True(t, errors.Is(tr.err, a.says), "what %s says is in what Wait returns", a.name)
+		case row.state != shutdown.StateTimeout && (a.ends == endsOK || a.ends == endsExit):
 			assert.False(t, has, "%s has no error of its own", a.name)
 		default:
 			assert.True(t, has, "the error of %s is in what Wait returns", a.name)
@@ -547,38 +573,98 @@ func checkErrors(t *testing.T, tr *trace) {
 	}
 }
 
+func namesOf(errs []error) []string {
+	var names []string
+	for _, err := range errs {
+		names = append(names, nameOf(err))
+	}
+	return names
+}
+
+// lateComponents are those that have failed when nobody waited for them any more. The report has
+// that wait, and they are told as well.
+func (tr *trace) lateComponents() []string {
+	var names []string
+	for _, a := range tr.ranked() {
+		at, gaveUp := tr.givenUpAt(a)
+		fails := a.ends != endsOK
+		if a.component && gaveUp && fails && at < a.end && a.end < tr.doneAt {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
 // Hooks are for managers whose Start has succeeded, and such a manager is released once. A finish
 // hook gets a report with all that came before it.
 func checkManagers(t *testing.T, tr *trace) {
 	for _, m := range tr.managers {
-		started := m.start.end > 0 && m.start.ends == endsOK
 		for _, hook := range []*action{m.begin, m.finish} {
-			assert.True(t, hook == nil || hook.calls == 0 || started && m.start.end <= hook.begin,
+			assert.True(t, hook == nil || hook.calls == 0 || tr.hasStarted(m),
 				"a hook of %s was called, which had not started", m.name)
 		}
-		if !tr.run {
-			want := 0
-			if started && m.start.end <= tr.startEnd {
-				want = 1
-			}
-			assert.Equal(t, want, m.released, "calls of %s.Release", m.name)
+		releases := 0
+		if tr.hasStarted(m) {
+			releases = 1
 		}
+		assert.Equal(t, releases, m.released, "calls of %s.Release", m.name)
 		if m.finish == nil || m.finish.calls == 0 {
 			continue
 		}
 		assert.Equal(t, tr.report.Reason, m.report.Reason, "reason told to %s", m.name)
-		isFinish := func(s step) bool { return s.stage == "finish" }
-		got := slices.DeleteFunc(stepsOf(m.report), isFinish)
-		want := slices.DeleteFunc(stepsOf(tr.report), isFinish)
+		isAfter := func(s step) bool { return s.stage == "finish" || s.stage == "observers" }
+		got := slices.DeleteFunc(stepsOf(m.report), isAfter)
+		want := slices.DeleteFunc(stepsOf(tr.report), isAfter)
 		assert.Equal(t, want, got, "the report for %s", m.name)
 	}
+}
+
+// hasStarted reports whether the Start of m has succeeded while it was waited for.
+func (tr *trace) hasStarted(m *planManager) bool {
+	a := m.start
+	inTime := a.end <= tr.startEnd && a.end <= startPatience(tr.plan, tr.triggeredAt())
+	return a.calls == 1 && a.ends == endsOK && inTime
+}
+
+// Watch sees each row of the report twice: when it begins, in the order of the report, and when it
+// has ended. The observers themselves end when there is nobody to tell.
+func checkWatch(t *testing.T, tr *trace) {
+	if tr.watchBlocks {
+		assert.LessOrEqual(t, len(tr.watched), 1, "what a Watch that blocks has seen")
+		return
+	}
+	var begun, ended, begins, ends []shutdown.Step
+	for _, s := range tr.report.Steps {
+		if s.Stage == "observers" {
+			continue
+		}
+		ends = append(ends, s)
+		begins = append(begins, shutdown.Step{Name: s.Name, Stage: s.Stage, Phase: s.Phase,
+			State: shutdown.StateRunning, Start: s.Start})
+	}
+	last := time.Duration(0)
+	for _, s := range tr.watched {
+		at := s.Start + s.Duration
+		assert.LessOrEqual(t, last, at, "Watch sees %s %s in order", s.Stage, s.Name)
+		last = at
+		if s.State == shutdown.StateRunning {
+			begun = append(begun, s)
+			continue
+		}
+		ended = append(ended, s)
+		assert.True(t, slices.ContainsFunc(begun, func(b shutdown.Step) bool {
+			return b.Stage == s.Stage && b.Name == s.Name
+		}), "Watch sees the begin of %s %s before its end", s.Stage, s.Name)
+	}
+	assert.Equal(t, begins, begun, "what Watch has seen begin")
+	assert.ElementsMatch(t, ends, ended, "what Watch has seen end")
 }
 
 // A ranked action is one with its place in the order of the stop.
 type ranked struct {
 	*action
 	rank      int    // the phase, or what is before or after all of them
-	key       string // of its row, see step.key
+	key       string // of its row, see step.key; empty if it can have none
 	component bool   // it has begun long before
 }
 
@@ -586,7 +672,11 @@ func (tr *trace) ranked() []ranked {
 	var all []ranked
 	for _, m := range tr.managers {
 		if m.begin != nil {
-			all = append(all, ranked{m.begin, -1, "start " + m.name, false})
+			key := "start " + m.name
+			if !tr.hasStarted(m) { // that row tells of its Start
+				key = ""
+			}
+			all = append(all, ranked{m.begin, -1, key, false})
 		}
 	}
 	for _, s := range tr.servers {
@@ -624,7 +714,7 @@ func (tr *trace) triggeredAt() time.Duration { return tr.report.Start.Sub(tr.epo
 func (tr *trace) row(a ranked) (step, bool) {
 	var found []step
 	for _, s := range stepsOf(tr.report) {
-		if s.stage+" "+s.name == a.key {
+		if s.key() == a.key {
 			found = append(found, s)
 		}
 	}
