@@ -73,6 +73,7 @@ type action struct {
 	deadline   time.Duration // of its context
 	stopEnd    time.Duration // StopDeadline, when it began
 	wasEnded   bool          // its context, when it began
+	obeyed     bool          // it was ended by its context
 	failed     bool          // a component has returned by itself
 	workBegan  [2]bool       // whether Context had ended when it began, and when it ended
 	ctx        context.Context
@@ -236,6 +237,7 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		tr.err, tr.doneAt, tr.done = err, tr.now(), true
+		tr.report = gs.Report()
 	}()
 	if time.Sleep(p.startAt); p.starts {
 		start := gs.Start
@@ -246,7 +248,6 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		tr.startEnd = tr.now()
 	}
 	<-waited
-	tr.report = gs.Report()
 
 	close(tr.release)
 	time.Sleep(time.Hour) // what else happens comes now
@@ -357,6 +358,7 @@ func (tr *trace) do(ctx context.Context, a *action, stop <-chan struct{}) error 
 	case <-over:
 		return a.finish()
 	case <-interrupted:
+		a.obeyed = true
 		return fmt.Errorf("%w: %w", a.err, context.Cause(ctx))
 	case <-stop:
 		return nil
@@ -613,6 +615,9 @@ func stepsOf(r shutdown.Report) []step {
 	for _, s := range r.Steps {
 		if s.Phase > 0 {
 			s.Stage = ""
+		}
+		if isMislabelled(s) {
+			s.State = shutdown.StateTimeout
 		}
 		steps = append(steps, step{s.Name, s.Stage, s.Phase, s.State, s.Start, s.Duration, s.Err})
 	}
