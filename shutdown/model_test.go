@@ -78,7 +78,6 @@ type model struct {
 	steps      []*prediction
 	hurried    []bool // what Hurry returns
 	noTimeLeft bool   // for Release and the observers
-	lessLeft   bool   // for an observer that blocks than there was as its wait began
 }
 
 // An ask is a request for the stop.
@@ -403,7 +402,6 @@ func (m *model) drain(p *prediction, s *planServer) {
 func (m *model) observers() {
 	begin, end := m.now, m.stageOver("observers", m.now)
 	m.noTimeLeft = begin >= end
-	defer func() { m.lessLeft = m.now == end && end < m.clockAt(begin).tail }()
 	blocks := func(name string, until time.Duration) {
 		m.now = max(m.now, until)
 		s := step{name: name, stage: "observers", start: until, state: shutdown.StateTimeout}
@@ -758,9 +756,17 @@ func (e ending) state() shutdown.State {
 
 // isFaulty: if no time is left for them, Release is skipped, and the observers are told after Wait
 // has returned. That is after Hurry without Tail, and if a Start that hangs or a server's Stop takes
-// longer than what Hurry or a deadline has left of the time. They are also told after Wait if it
-// was cut short while one of them blocked.
-func (m *model) isFaulty() bool { return m.noTimeLeft || m.lessLeft }
+// longer than what Hurry or a deadline has left of the time.
+func (m *model) isFaulty() bool { return m.noTimeLeft }
+
+// mayBeLate: an observer that blocks until no time is left may be told of more after Wait has
+// returned, always if Hurry or a deadline came while it was waited for.
+func mayBeLate(r shutdown.Report, who string) bool {
+	isObserver := who == "Logger" || who == "ErrorHandler" || who == "Watch"
+	return isObserver && slices.ContainsFunc(r.Steps, func(s shutdown.Step) bool {
+		return s.Stage == "observers"
+	})
+}
 
 // isMislabelled: the state of a component for which no time was left, and of a manager whose Start
 // was given up, is "error". There are no stacks for them either.
