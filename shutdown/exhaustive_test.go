@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ import (
 // and ends as the model says. That no stop hangs is found by the bubble.
 //
 // The whole product has more than 10^11 cases. Each part below is a complete product of things that
-// affect each other; all else is held fixed. Together they are 7,527 cases, and 1,272 with -short.
+// affect each other; all else is held fixed. Together they are 11,841 cases, and 2,170 with -short.
 // This loses nothing as long as the following holds, which the code shows at a glance:
 //
 //   - A step affects later steps only by the time that it leaves them, which depends on whether it
@@ -33,6 +34,8 @@ import (
 //     is when another request comes. "places" has all orders of up to three at all places in the
 //     life of a service, "orders" those of all five during and after the stop, and in "at once"
 //     chance decides.
+//   - Hurry and the deadline of a reason only bring the ends of Grace and Tail nearer. So what matters
+//     is which step they meet, and whether that is over in time ("hurry", "deadlines").
 //   - How Start ends matters for what the stop finds, but not for the outcome of a step ("starts").
 func TestProtocol(t *testing.T) {
 	parts := []struct {
@@ -49,6 +52,11 @@ func TestProtocol(t *testing.T) {
 		{"places", placePlans, 1128, 183},
 		{"orders", orderPlans, 340, 100},
 		{"at once", atOncePlans, 765, 255},
+		{"hurry", hurryPlans, 1024, 128},
+		{"deadlines", deadlinePlans, 2880, 360},
+		{"removed", removedPlans, 114, 114},
+		{"observers", observerPlans, 168, 168},
+		{"returns", returnPlans, 128, 128},
 	}
 	for _, part := range parts {
 		t.Run(part.name, func(t *testing.T) {
@@ -376,6 +384,139 @@ func atOncePlans(small bool, yield func(*plan)) {
 		}
 		for range times {
 			yield(requestPlan(requests, 0))
+		}
+	}
+}
+
+// busyPlans: for every step but Delay, whether it is over in time. All of them have something to
+// do: the start hook from 20s on, then Delay, then the phases.
+func busyPlans(small bool, yield func(*plan)) {
+	const steps = 6
+	for code := range 1 << steps {
+		b := func(i int) behaviour {
+			if code&(1<<i) != 0 {
+				return doesHang
+			}
+			return doesWell
+		}
+		if small && code%9 != 0 { // the same in both halves
+			continue
+		}
+		p := protocolPlan()
+		p.delay = 3 * time.Second
+		p.addManager("A", b(0), b(1))
+		p.addComponent(b(2))
+		for i, phase := range protocolPhases {
+			p.add(phase, b(3+i))
+		}
+		yield(p)
+	}
+}
+
+// whiles are times in each step of busyPlans, if none before it hangs, in what is left of Tail, and
+// after the stop.
+var whiles = []time.Duration{
+	20300 * time.Millisecond, 22300 * time.Millisecond, 24300 * time.Millisecond,
+	25300 * time.Millisecond, 26300 * time.Millisecond, 27300 * time.Millisecond,
+	41300 * time.Millisecond, 50300 * time.Millisecond,
+}
+
+// hurryPlans: Hurry while any step is in progress, once, and again 400ms later.
+func hurryPlans(small bool, yield func(*plan)) {
+	for _, at := range whiles {
+		for _, again := range []bool{false, true} {
+			busyPlans(small, func(p *plan) {
+				p.hurryAt = []time.Duration{at}
+				if again {
+					p.hurryAt = append(p.hurryAt, at+400*time.Millisecond)
+				}
+				yield(p)
+			})
+		}
+	}
+}
+
+// deadlinePlans: reasons with a deadline that is over, too near, near, far, or no earlier than the
+// end of the stop; of the first request, and of another while any step is in progress.
+func deadlinePlans(small bool, yield func(*plan)) {
+	rests := []time.Duration{-time.Hour, 50 * time.Millisecond, 2 * time.Second,
+		12 * time.Second, time.Hour}
+	for _, at := range append(whiles, 20*time.Second) {
+		for _, rest := range rests {
+			busyPlans(small, func(p *plan) {
+				if at > p.shutdownAt[0] {
+					p.shutdownAt = append(p.shutdownAt, at)
+				}
+				last := fmt.Sprint("Shutdown ", len(p.shutdownAt)-1)
+				p.before = map[string]time.Duration{last: at + rest}
+				yield(p)
+			})
+		}
+	}
+}
+
+// removedPlans: Register before Start, during Start and after it; remove at all places from there,
+// in the moment of the trigger, and while a step before, beside and after it is in progress.
+func removedPlans(_ bool, yield func(*plan)) {
+	sec := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	for _, addAt := range []time.Duration{0, sec(10.5), sec(15), sec(20), sec(20.5)} {
+		for _, removeAt := range []float64{0, 9.5, 10.7, 16, 20, 20.3, 21.3, 22.3, 23.3, 30} {
+			for _, phase := range protocolPhases {
+				p := requestPlan("", 0)
+				p.add(phase, doesWell)
+				a := p.callbacks[0]
+				a.registered, a.addAt, a.removeAt = true, addAt, sec(removeAt)
+				if removeAt == 0 || a.removeAt > addAt {
+					yield(p)
+				}
+			}
+		}
+	}
+}
+
+// observerPlans: which of the observers block, with all outcomes of a callback and of Tail.
+func observerPlans(_ bool, yield func(*plan)) {
+	for blocks := range 1 << 3 {
+		for _, b := range append([]behaviour{doesNothing}, allBehaviours...) {
+			for _, tail := range []time.Duration{0, 50 * time.Millisecond, 4 * time.Second} {
+				p := protocolPlan()
+				p.tail = tail
+				p.loggerBlocks, p.handlerBlocks = blocks&1 != 0, blocks&2 != 0
+				p.watchBlocks = blocks&4 != 0
+				p.add(shutdown.PhaseWork, b)
+				yield(p)
+			}
+		}
+	}
+}
+
+// returnPlans: what a component returns by itself, before and after the trigger, and with which time
+// left for PhaseWork; alone, beside another, and with a server.
+func returnPlans(_ bool, yield func(*plan)) {
+	says := []error{nil, http.ErrServerClosed, context.Canceled, errors.New("broker is gone")}
+	for _, err := range says {
+		for _, at := range []time.Duration{15 * time.Second, 20300 * time.Millisecond} {
+			for with := range 1 << 3 {
+				for _, tail := range []time.Duration{0, 4 * time.Second} {
+					p := protocolPlan()
+					p.delay, p.tail = 2*time.Second, tail
+					p.addComponent(doesWell)
+					p.components[0].failAt, p.components[0].says = at, err
+					if with&1 != 0 {
+						other := doesWell.action("other")
+						other.says = other.err
+						p.components = append(p.components, other)
+					}
+					if with&2 != 0 {
+						s := doesWell.action("server")
+						p.servers = append(p.servers, &planServer{graceful: s})
+					}
+					if with&4 != 0 {
+						p.add(shutdown.PhaseIngress, doesHang)
+					}
+					yield(p)
+				}
+			}
 		}
 	}
 }

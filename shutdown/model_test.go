@@ -677,7 +677,7 @@ func (m *model) clockAt(now time.Duration) clock {
 		}
 	}
 	for _, a := range m.asks {
-		if deadline := m.before[a.name]; deadline > 0 && m.trigger <= a.at && a.at <= now {
+		if deadline, ok := m.before[a.name]; ok && m.trigger <= a.at && a.at <= now {
 			rest := max(leastRest, deadline-a.at)
 			grace := rest - min(m.tail, rest/4)
 			c = c.earliest(clock{min(m.delay, grace/2), a.at + grace, a.at + rest})
