@@ -21,8 +21,6 @@ import (
 // A plan is a service and its end: everything that a test of the protocol may choose. FuzzStop
 // runs random plans, TestProtocol all plans of a small kind. Times are on the clock of the
 // bubble, counted from its beginning, unless they are durations.
-//
-// Still to come, here and in model: Watch, Hurry, Before, Done, Register.
 type plan struct {
 	grace, delay, linger, tail time.Duration
 
@@ -36,9 +34,14 @@ type plan struct {
 	startAt       time.Duration
 	shutdownAt    []time.Duration // calls of Shutdown; at least one, so that the stop comes
 	endAt         time.Duration   // when the context of Start ends; 0: never
+	hurryAt       []time.Duration // calls of Hurry, in ascending order
 	handlerBlocks bool            // the ErrorHandler
 	loggerBlocks  bool
-	callsBack     bool // every action and the ErrorHandler call the GracefulShutdown's methods
+	watchBlocks   bool
+	callsBack     bool // every action and every observer call the GracefulShutdown's methods
+
+	// before has the deadlines of those reasons that have one, by the names that winner returns.
+	before map[string]time.Duration
 }
 
 // An action is one function of the user: a callback, a hook, a manager's Start, a component, the
@@ -46,9 +49,13 @@ type plan struct {
 type action struct {
 	name    string
 	phase   shutdown.Phase // of a callback
-	timeout time.Duration  // of a callback
+	timeout time.Duration  // of a callback or a server
 	addAt   time.Duration  // when a callback is added; 0: before everything
-	failAt  time.Duration  // when a component fails by itself; 0: never
+	failAt  time.Duration  // when a component returns by itself; 0: never
+	says    error          // what it returns then; nil: it is finished
+
+	registered bool          // a callback is added by Register
+	removeAt   time.Duration // when it is taken out again; 0: never
 
 	takes time.Duration // for a component, from the end of its context on
 	ends  ending
@@ -56,14 +63,18 @@ type action struct {
 	err   error
 
 	// What was seen, guarded by trace.mu.
-	refused    error // what AddCallback returned
+	refused    error // what AddCallback or Register returned
+	remove     func() bool
+	removed    bool // what remove returned, the first time
 	calls      int
 	begin, end time.Duration // end is 0 before it has returned
 	beginSeq   int           // the place among all that was seen
 	endSeq     int
 	deadline   time.Duration // of its context
+	stopEnd    time.Duration // StopDeadline, when it began
 	wasEnded   bool          // its context, when it began
-	failed     bool          // a component, by itself
+	obeyed     bool          // it was ended by its context
+	failed     bool          // a component has returned by itself
 	workBegan  [2]bool       // whether Context had ended when it began, and when it ended
 	ctx        context.Context
 }
@@ -105,8 +116,9 @@ func (p *plan) String() string {
 		p.grace, p.delay, p.linger, p.tail)
 	fmt.Fprintf(&b, "  starts %t at %v with Run %t, ends at %v, Shutdown at %v\n",
 		p.starts, p.startAt, p.run, p.endAt, p.shutdownAt)
-	fmt.Fprintf(&b, "  handler blocks %t, logger blocks %t, calls back %t\n",
-		p.handlerBlocks, p.loggerBlocks, p.callsBack)
+	fmt.Fprintf(&b, "  Hurry at %v, deadlines of reasons %v\n", p.hurryAt, p.before)
+	fmt.Fprintf(&b, "  blocks: handler %t, logger %t, watch %t; calls back %t\n",
+		p.handlerBlocks, p.loggerBlocks, p.watchBlocks, p.callsBack)
 	for _, m := range p.managers {
 		fmt.Fprintf(&b, "  %s asks at %v\n", m.name, m.askAt)
 	}
@@ -117,10 +129,12 @@ func (p *plan) String() string {
 }
 
 func (a *action) String() string {
-	return fmt.Sprintf("%s: phase %d, timeout %v, added at %v, fails at %v, takes %v, ends %s, "+
-		"deaf %t; seen: refused %v, calls %d, from %v to %v, deadline %v",
-		a.name, int(a.phase), a.timeout, a.addAt, a.failAt, a.takes, a.ends, a.deaf,
-		a.refused, a.calls, a.begin, a.end, a.deadline)
+	return fmt.Sprintf("%s: phase %d, timeout %v, added at %v (Register %t, removed at %v), "+
+		"returns at %v with %v, takes %v, ends %s, deaf %t; "+
+		"seen: refused %v, removed %t, calls %d, from %v to %v, deadline %v",
+		a.name, int(a.phase), a.timeout, a.addAt, a.registered, a.removeAt,
+		a.failAt, a.says, a.takes, a.ends, a.deaf,
+		a.refused, a.removed, a.calls, a.begin, a.end, a.deadline)
 }
 
 func (p *plan) actions() []*action {
@@ -151,15 +165,18 @@ type trace struct {
 	startEnd time.Duration // when that has returned
 	err      error         // of Wait
 	doneAt   time.Duration // when that has returned
+	closedAt time.Duration // when Done was closed
 	report   shutdown.Report
 
-	mu     sync.Mutex
-	seq    int
-	won    []string // the calls of Shutdown that returned true
-	told   []error  // by ErrorHandler
-	logged int
-	done   bool
-	late   []string // what was begun or told after done
+	mu      sync.Mutex
+	seq     int
+	won     []string // the calls of Shutdown that returned true
+	hurried []bool   // what the calls of Hurry returned
+	told    []error  // by ErrorHandler
+	logged  int
+	watched []shutdown.Step
+	done    bool
+	late    []string // what was begun or told after done
 }
 
 // errEnded is the cause with which the context of Start ends.
@@ -175,13 +192,16 @@ func (p *plan) carryOut(t *testing.T) *trace {
 	for _, m := range p.managers {
 		tr.reasons[m.name] = m.err
 	}
+	for name, at := range p.before {
+		tr.reasons[name] = shutdown.Before(tr.epoch.Add(at), tr.reasons[name])
+	}
 	handler := func(err error) {
-		tr.hear("ErrorHandler", err)
-		if p.callsBack {
-			tr.gs.Report()
-			_ = tr.gs.AddCallback(shutdown.Closer("refused", nil))
-		}
+		tr.hear("ErrorHandler", func() { tr.told = append(tr.told, err) })
 		tr.block(p.handlerBlocks)
+	}
+	watch := func(s shutdown.Step) {
+		tr.hear("Watch", func() { tr.watched = append(tr.watched, s) })
+		tr.block(p.watchBlocks)
 	}
 	gs := shutdown.New(
 		shutdown.Grace(p.grace),
@@ -189,6 +209,7 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		shutdown.Linger(p.linger),
 		shutdown.Tail(p.tail),
 		shutdown.ErrorHandler(handler),
+		shutdown.Watch(watch),
 		shutdown.Logger(slog.New(planLog{slog.DiscardHandler, tr})),
 	)
 	tr.gs = gs
@@ -199,8 +220,15 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		tr.at(p.shutdownAt[i], func() { tr.shutdown(name) })
 	}
 	if p.endAt > 0 {
-		tr.at(p.endAt, func() { endCtx(errEnded) })
+		tr.at(p.endAt, func() { endCtx(tr.reasons["end"]) })
 	}
+	go tr.hurry()
+	go func() {
+		<-gs.Done()
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		tr.closedAt = tr.now()
+	}()
 
 	waited := make(chan struct{})
 	go func() {
@@ -209,6 +237,7 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		tr.err, tr.doneAt, tr.done = err, tr.now(), true
+		tr.report = gs.Report()
 	}()
 	if time.Sleep(p.startAt); p.starts {
 		start := gs.Start
@@ -219,7 +248,6 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		tr.startEnd = tr.now()
 	}
 	<-waited
-	tr.report = gs.Report()
 
 	close(tr.release)
 	time.Sleep(time.Hour) // what else happens comes now
@@ -233,27 +261,57 @@ func (tr *trace) addAll() {
 	}
 	for _, s := range tr.servers {
 		srv := &server{s, tr, make(chan struct{})}
-		require.NoError(tr.t, tr.gs.AddGRPCServer(s.graceful.name, srv))
+		var opts []shutdown.ServerOption
+		if s.graceful.timeout > 0 {
+			opts = append(opts, shutdown.DrainTimeout(s.graceful.timeout))
+		}
+		require.NoError(tr.t, tr.gs.AddGRPCServer(s.graceful.name, srv, opts...))
 	}
 	for _, a := range tr.callbacks {
-		add := func() {
-			err := tr.gs.AddCallback(shutdown.Callback{
-				Name: a.name, Phase: a.phase, Timeout: a.timeout,
-				Func: func(ctx context.Context) error { return tr.do(ctx, a, tr.release) },
-			})
-			tr.mu.Lock()
-			a.refused = err
-			tr.mu.Unlock()
-		}
 		if a.addAt > 0 {
-			tr.at(a.addAt, add)
+			tr.at(a.addAt, func() { tr.addCallback(a) })
 		} else {
-			add()
+			tr.addCallback(a)
 		}
 	}
 	for _, a := range tr.components {
 		run := func(ctx context.Context) error { return tr.component(ctx, a) }
 		require.NoError(tr.t, tr.gs.Go(a.name, run))
+	}
+}
+
+func (tr *trace) addCallback(a *action) {
+	c := shutdown.Callback{
+		Name: a.name, Phase: a.phase, Timeout: a.timeout,
+		Func: func(ctx context.Context) error { return tr.do(ctx, a, tr.release) },
+	}
+	var err error
+	var remove func() bool
+	if a.registered {
+		remove, err = tr.gs.Register(c)
+	} else {
+		err = tr.gs.AddCallback(c)
+	}
+	tr.mu.Lock()
+	a.refused, a.remove = err, remove
+	tr.mu.Unlock()
+	if a.removeAt > 0 {
+		tr.at(a.removeAt, func() {
+			removed := remove()
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			a.removed = removed
+		})
+	}
+}
+
+func (tr *trace) hurry() {
+	for _, at := range tr.hurryAt {
+		time.Sleep(at - tr.now())
+		earlier := tr.gs.Hurry()
+		tr.mu.Lock()
+		tr.hurried = append(tr.hurried, earlier)
+		tr.mu.Unlock()
 	}
 }
 
@@ -300,6 +358,7 @@ func (tr *trace) do(ctx context.Context, a *action, stop <-chan struct{}) error 
 	case <-over:
 		return a.finish()
 	case <-interrupted:
+		a.obeyed = true
 		return fmt.Errorf("%w: %w", a.err, context.Cause(ctx))
 	case <-stop:
 		return nil
@@ -340,7 +399,7 @@ func (tr *trace) component(ctx context.Context, a *action) error {
 		tr.mu.Lock()
 		a.failed = true
 		tr.mu.Unlock()
-		return a.err
+		return a.says
 	case <-ctx.Done():
 	}
 	if a.ends == endsNever {
@@ -364,6 +423,7 @@ func (tr *trace) began(ctx context.Context, a *action) {
 	a.workBegan[0] = tr.gs.Context().Err() != nil
 	if deadline, ok := ctx.Deadline(); ok {
 		a.deadline = deadline.Sub(tr.epoch)
+		a.stopEnd = shutdown.StopDeadline(ctx).Sub(tr.epoch)
 	}
 	if tr.done {
 		tr.late = append(tr.late, a.name)
@@ -378,15 +438,15 @@ func (tr *trace) ended(a *action) {
 	a.workBegan[1] = tr.gs.Context().Err() != nil
 }
 
-// hear notes that the ErrorHandler or the Logger was called.
-func (tr *trace) hear(who string, err error) {
+// hear notes that an observer was called.
+func (tr *trace) hear(who string, note func()) {
+	if tr.callsBack {
+		tr.gs.Report()
+		_ = tr.gs.AddCallback(shutdown.Closer("refused", nil))
+	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	if err != nil {
-		tr.told = append(tr.told, err)
-	} else {
-		tr.logged++
-	}
+	note()
 	if tr.done {
 		tr.late = append(tr.late, who)
 	}
@@ -407,7 +467,7 @@ type planLog struct {
 func (l planLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l planLog) Handle(context.Context, slog.Record) error {
-	l.hear("Logger", nil)
+	l.hear("Logger", func() { l.logged++ })
 	l.block(l.loggerBlocks)
 	return nil
 }
@@ -474,9 +534,9 @@ func (b *bareManager) Start(ctx context.Context, request func(error)) error {
 	for _, at := range m.askAt {
 		if a.ends == endsNever || at < returns {
 			time.Sleep(at - tr.now())
-			request(m.err)
+			request(tr.reasons[m.name])
 		} else {
-			tr.at(at, func() { request(m.err) })
+			tr.at(at, func() { request(tr.reasons[m.name]) })
 		}
 	}
 	if a.ends == endsNever {
@@ -539,10 +599,7 @@ func leaves(err error) []error {
 	return all
 }
 
-// What follows depends on how the package is written today and not only on its protocol. Where it
-// says "today", the rule would be better without it.
-
-// A step is a row of the report. Its stage is "start", "finish", or empty for what has a phase.
+// A step is a row of the report. Its stage is empty if it has a phase.
 type step struct {
 	name, stage     string
 	phase           shutdown.Phase
@@ -551,21 +608,23 @@ type step struct {
 	err             error
 }
 
+func (s step) key() string { return s.stage + " " + s.name }
+
 func stepsOf(r shutdown.Report) []step {
 	var steps []step
 	for _, s := range r.Steps {
-		switch {
-		case s.Phase > 0:
+		if s.Phase > 0 {
 			s.Stage = ""
-		case s.Stage != "start" && s.Stage != "finish":
-			continue
+		}
+		if isMislabelled(s) {
+			s.State = shutdown.StateTimeout
 		}
 		steps = append(steps, step{s.Name, s.Stage, s.Phase, s.State, s.Start, s.Duration, s.Err})
 	}
 	return steps
 }
 
-// nameOf returns whose error err is, with the stage of a hook.
+// nameOf returns whose error err is, with the stage of what has no phase.
 func nameOf(err error) string {
 	switch err := err.(type) { //nolint:errorlint // the outermost only
 	case *shutdown.CallbackError:
@@ -577,44 +636,4 @@ func nameOf(err error) string {
 		return err.Name
 	}
 	return ""
-}
-
-// isTold reports whether what is in trace.late is a call of the Logger or the ErrorHandler. If a
-// stop uses up Grace and Tail, today one of them may be on its way when Wait returns.
-func isTold(late string) bool { return late == "Logger" || late == "ErrorHandler" }
-
-// noTimeIsLeft is from when on a need not be called. Today a start hook is not called either if a
-// manager's Start that was in progress has taken half of what Delay leaves of Grace.
-func (tr *trace) noTimeIsLeft(a ranked) time.Duration {
-	if a.rank < 0 {
-		return tr.triggeredAt() + (tr.grace-tr.delay)/2
-	}
-	return tr.triggeredAt() + tr.grace + tr.tail
-}
-
-// isLost: today the error of a component that has failed is not in what Wait returns if no time
-// was left for PhaseWork.
-func isLost(a ranked, row step) bool { return a.component && row.state == shutdown.StateSkipped }
-
-// withoutLateComponents returns the names of told without what a component said after its wait was
-// over: today that is told, but neither reported nor returned.
-func (tr *trace) withoutLateComponents(told []error) []string {
-	notAwaited := map[string]bool{}
-	for _, s := range stepsOf(tr.report) {
-		notAwaited[s.name] = s.state == shutdown.StateTimeout || s.state == shutdown.StateSkipped
-	}
-	var names []string
-	for _, err := range told {
-		_, isComponent := err.(*shutdown.ComponentError) //nolint:errorlint // the outermost only
-		if name := nameOf(err); !isComponent || !notAwaited[name] {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// longest is the most that a stop may take: Grace and Tail. Today Delay is waited for in full, even
-// if a Start in progress has left no time for it.
-func (tr *trace) longest() time.Duration {
-	return max(tr.grace+tr.tail, startPatience(tr.plan, 0)+tr.delay)
 }
