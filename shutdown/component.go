@@ -79,6 +79,7 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 		s.components = slices.DeleteFunc(s.components, func(other *component) bool { return other == c })
 		if len(s.components) == 0 {
 			gs.removeLocked(s)
+			gs.servers = slices.DeleteFunc(gs.servers, func(srv *server) bool { return srv.step == s })
 		}
 	}
 	gs.mu.Unlock()

@@ -79,7 +79,8 @@ func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 	GRPCServer
 	Serve(net.Listener) error
 }, l net.Listener, opts ...ServerOption) error {
-	return gs.goServe("gRPC server", name, srv, l, opts, srv.Serve, func() *server { return gs.newGRPCServer(name, srv) })
+	serve := func(l net.Listener) error { return srv.Serve(l) } // srv may be nil, which is an error below
+	return gs.goServe("gRPC server", name, srv, l, opts, serve, func() *server { return gs.newGRPCServer(name, srv) })
 }
 
 func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, opts []ServerOption,
@@ -228,7 +229,7 @@ func (gs *GracefulShutdown) servesLocked() bool {
 	for _, s := range gs.servers {
 		switch {
 		case len(s.listeners) > 0:
-			if slices.ContainsFunc(s.step.components, func(c *component) bool { return c.err == nil }) {
+			if s.isServed() {
 				return true
 			}
 		case s.http != nil:
@@ -240,4 +241,9 @@ func (gs *GracefulShutdown) servesLocked() bool {
 		}
 	}
 	return false
+}
+
+// isServed reports whether GoHTTP or GoGRPC serves a listener of s.
+func (s *server) isServed() bool {
+	return slices.ContainsFunc(s.step.components, func(c *component) bool { return c.err == nil })
 }

@@ -200,7 +200,7 @@ func (gs *GracefulShutdown) lingerOf(srv *server) time.Duration {
 		return 0
 	case srv.http != nil || shared:
 		return gs.linger
-	case len(srv.listeners) > 0:
+	case srv.isServed():
 		return min(gs.linger, justAccepted)
 	}
 	return 0
