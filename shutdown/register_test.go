@@ -15,8 +15,11 @@ import (
 )
 
 func TestRegister(t *testing.T) {
+	var mu sync.Mutex
 	callback := func(name string, ran *[]string) shutdown.Callback {
 		return shutdown.Callback{Name: name, Func: func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
 			*ran = append(*ran, name)
 			return nil
 		}}

@@ -204,6 +204,7 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 		}
 		return errors.Join(err, s.step.waitForComponents(ctx))
 	}
+	gs.hasServed = true
 	gs.servers = append(gs.servers, s)
 	gs.steps = append(gs.steps, s.step)
 }
@@ -223,7 +224,7 @@ func (gs *GracefulShutdown) servesLocked() bool {
 		return false
 	}
 	_, failed := gs.report.Reason.(*ComponentError) //nolint:errorlint // ours, never wrapped
-	if len(gs.servers) == 0 {
+	if !gs.hasServed {
 		return !failed || len(gs.components) > 0
 	}
 	for _, s := range gs.servers {

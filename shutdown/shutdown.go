@@ -37,6 +37,7 @@ type GracefulShutdown struct {
 	endStart   func() // ends the context of the managers and the watch on Start's
 	steps      []*step
 	servers    []*server
+	hasServed  bool         // a server was added, though it may have ended since
 	components []*component // launched, and neither finished nor failed
 	held       []*heldListener
 	report     Report

@@ -136,14 +136,14 @@ func (s *stop) steps() []*step {
 	defer gs.mu.Unlock()
 
 	var steps []*step
-	if gs.clock.delay > 0 && gs.servesLocked() {
+	if delay, _, _ := gs.clock.ends(); delay > 0 && gs.servesLocked() {
 		steps = append(steps, &step{stage: stage{kind: kindDelay}, pause: true, run: untilOver})
 	}
 	if len(gs.held) > 0 {
 		steps = append(steps, &step{stage: stage{kind: kindClose}, pause: true, run: gs.hold})
 	}
-	if slices.ContainsFunc(gs.servers, func(srv *server) bool { return gs.lingerOf(srv) > 0 }) {
-		steps = append(steps, &step{stage: stage{kind: kindLinger}, pause: true, run: s.linger})
+	if linger := s.lingering(); linger != nil {
+		steps = append(steps, linger)
 	}
 	for _, st := range gs.steps {
 		launched := slices.ContainsFunc(st.components, func(c *component) bool { return c.launched })
@@ -174,20 +174,34 @@ func untilOver(ctx context.Context) error {
 	return nil
 }
 
-// linger gives connections the time for a last request.
-func (s *stop) linger(ctx context.Context) error {
+// lingering returns the step that gives connections the time for a last request, or nil if there are
+// none. It is called under the lock.
+func (s *stop) lingering() *step {
+	var waits []func(context.Context)
 	for _, srv := range s.gs.servers {
 		d := s.gs.lingerOf(srv)
-		if d > 0 && srv.http != nil {
-			srv.http.conns.linger(ctx, s.begun, d)
-			continue
-		}
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
+		switch {
+		case d <= 0:
+		case srv.http != nil:
+			waits = append(waits, func(ctx context.Context) { srv.http.conns.linger(ctx, s.begun, d) })
+		default:
+			waits = append(waits, func(ctx context.Context) {
+				select {
+				case <-time.After(d):
+				case <-ctx.Done():
+				}
+			})
 		}
 	}
-	return nil
+	if len(waits) == 0 {
+		return nil
+	}
+	return &step{stage: stage{kind: kindLinger}, pause: true, run: func(ctx context.Context) error {
+		for _, wait := range waits {
+			wait(ctx)
+		}
+		return nil
+	}}
 }
 
 // lingerOf returns how long connections of srv linger. Those of a gRPC server are not known, and

@@ -231,7 +231,7 @@ func TestErrorsOfUsersAreCalledUnderGuard(t *testing.T) {
 			gs.managers(shutdown.Poll("culprit", sec, func(context.Context) (bool, error) {
 				return true, err
 			}))
-			gs.start()
+			_ = gs.Start(gs.t.Context()) // the poll may ask while this is in progress
 		}},
 		"error of a poll": {noRow: true, begin: func(gs service, err error) {
 			gs.managers(shutdown.Poll("culprit", sec, func(context.Context) (bool, error) {
