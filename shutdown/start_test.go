@@ -309,3 +309,28 @@ func TestStartAndStopRace(t *testing.T) {
 	t.Run("real time", race)
 	bubble(t, "fake clock", race)
 }
+
+// Run stops without Delay after a manager has failed to start, also when somebody requests the
+// stop at the same time. This is for the race detector.
+func TestRunThatFailsAndShutdownRace(t *testing.T) {
+	for range 20 {
+		var gs service
+		gs = newService(t, shutdown.Delay(time.Hour), shutdown.Grace(2*time.Hour))
+		var all sync.WaitGroup
+		gs.managers(
+			&manager{name: "releases", release: func() { gs.Shutdown(nil) }},
+			&manager{name: "fails", start: func(context.Context, func(error)) error {
+				all.Go(func() { gs.Shutdown(nil); _ = gs.Report().String(); gs.Hurry() })
+				return errTest
+			}},
+		)
+		gs.component("never", func(context.Context) error { t.Error("started"); return nil })
+		flushed := gs.flushing()
+		err := gs.Run(t.Context())
+		all.Wait()
+		if err != nil { // if the request came first, its stop is what Run tells of
+			assert.ErrorIs(t, err, errTest)
+		}
+		assert.True(t, flushed.Load())
+	}
+}
