@@ -128,7 +128,7 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 		},
 	})
 	call := guard.Go(ctx, m.label(), func() error {
-		return m.Start(ctx, func(reason error) { gs.trigger(reason, m.name) })
+		return m.Start(ctx, func(reason error) { gs.request(reason, m.name) })
 	})
 	select {
 	case <-call.Done():

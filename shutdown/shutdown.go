@@ -118,7 +118,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	}
 	defer close(settled)
 
-	ended := func() { gs.trigger(causeOf(ctx), "") }
+	ended := func() { gs.request(causeOf(ctx), "") }
 	if ctx.Err() != nil {
 		ended()
 	}
@@ -195,7 +195,9 @@ func (gs *GracefulShutdown) launchAll() {
 	for _, s := range gs.servers {
 		serving = append(serving, s.addresses...)
 	}
-	gs.log(slog.LevelInfo, "service started", slog.Any("serving", serving))
+	if len(serving) > 0 {
+		gs.log(slog.LevelInfo, "service started", slog.Any("serving", serving))
+	}
 }
 
 // Shutdown requests the shutdown and returns at once. It reports whether this call is the one that
@@ -204,7 +206,16 @@ func (gs *GracefulShutdown) launchAll() {
 //
 // The stop runs in goroutines of its own, which have ended when Wait returns, except those of user
 // code that was given up.
-func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.trigger(reason, "") }
+func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.request(reason, "") }
+
+// request is the one door for all who may ask.
+func (gs *GracefulShutdown) request(reason error, manager string) (first bool) {
+	first = gs.trigger(reason, manager)
+	if !first {
+		gs.tighten(reason)
+	}
+	return first
+}
 
 func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 	if reason == nil {
@@ -222,10 +233,8 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 
 	if first {
 		go gs.stop(reason)
-		return true
 	}
-	gs.tighten(reason)
-	return false
+	return first
 }
 
 // Hurry ends the time of [Grace] now: Delay, Linger, the drain and whatever else is running, and

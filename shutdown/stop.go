@@ -426,6 +426,8 @@ func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.Stri
 // finish makes the report final and lets the waiters go.
 func (s *stop) finish() {
 	gs := s.gs
+	gs.told.Close(0) // whatever else happens, nothing is told after Wait has returned
+	gs.watched.Close(0)
 	if s.stacks != nil {
 		_, _, tail := gs.clock.ends()
 		s.stacks.WaitFor(time.Until(tail))
