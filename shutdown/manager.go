@@ -140,9 +140,6 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 	}
 	if err := call.Err(); err != nil {
 		f := find(err, nil)
-		if gs.isDraining() { // what Start returns is not about this
-			gs.recordStart(m.name, "Start", err)
-		}
 		return &textError{fmt.Sprintf("shutdown: starting manager %s: %s", m.name, f.text), f.err}
 	}
 	return nil

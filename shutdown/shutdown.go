@@ -126,12 +126,15 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	// The managers outlive ctx: a second signal has to force while the first one is being answered.
 	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
 	end := func() { unwatch(); stopManagers() }
+	var failed *managed
 	for _, m := range gs.managers { // nothing is added while Start is in progress
 		if err = gs.startManager(managersCtx, m); err != nil {
+			failed = m
 			break
 		}
 		m.started = true
 	}
+	failure := err
 
 	gs.mu.Lock()
 	draining := gs.isDraining()
@@ -147,6 +150,9 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	}
 	gs.mu.Unlock()
 
+	if draining && failure != nil && failure != ErrShuttingDown { //nolint:errorlint // ours, never wrapped
+		gs.recordStart(failed.name, "Start", failure)
+	}
 	if err != nil && !draining {
 		end()
 		for _, m := range gs.managers {
