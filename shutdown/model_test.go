@@ -443,7 +443,7 @@ func checkModel(t *testing.T, tr *trace, m *model) {
 		assert.Equal(t, shutdown.ErrShuttingDown, tr.startErr)
 	}
 
-	steps := stepsOf(tr.report)
+	steps := tr.rows
 	require.Len(t, steps, len(m.steps), "steps")
 	for _, want := range m.steps {
 		what := want.key()

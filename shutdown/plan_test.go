@@ -167,6 +167,7 @@ type trace struct {
 	doneAt   time.Duration // when that has returned
 	closedAt time.Duration // when Done was closed
 	report   shutdown.Report
+	rows     []step // of the report
 
 	mu      sync.Mutex
 	seq     int
@@ -238,6 +239,7 @@ func (p *plan) carryOut(t *testing.T) *trace {
 		defer tr.mu.Unlock()
 		tr.err, tr.doneAt, tr.done = err, tr.now(), true
 		tr.report = gs.Report()
+		tr.rows = stepsOf(tr.report)
 	}()
 	if time.Sleep(p.startAt); p.starts {
 		start := gs.Start
