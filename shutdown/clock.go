@@ -54,7 +54,8 @@ func (c *clock) setStage(end time.Time) {
 
 func (c *clock) hurry() (earlier bool) {
 	now := time.Now()
-	return c.move(0, now, now.Add(c.config.tail))
+	// Without a Tail, what obeys gets a moment to be heard all the same.
+	return c.move(0, now, now.Add(max(c.config.tail, 2*guard.Notice)))
 }
 
 // leastRest is what a deadline that is near, or over, leaves: what has to be flushed gets a moment, and
@@ -84,6 +85,13 @@ func (c *clock) move(delay time.Duration, graceEnd, tailEnd time.Time) (earlier 
 
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
 		return b
 	}
 	return a

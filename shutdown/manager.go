@@ -112,7 +112,8 @@ func (m *managed) release() error {
 // for one that asks within its Start, and that then has its hooks called like any other.
 const startWait = time.Second
 
-// startManager does not wait much beyond the trigger. The manager keeps ctx.
+// startManager returns ErrShuttingDown, or what guard says of the manager's Start. It does not wait much
+// beyond the trigger. The manager keeps ctx.
 func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error {
 	if gs.isDraining() {
 		return ErrShuttingDown
@@ -138,11 +139,7 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 			return ErrShuttingDown
 		}
 	}
-	if err := call.Err(); err != nil {
-		f := find(err, nil)
-		return &textError{fmt.Sprintf("shutdown: starting manager %s: %s", m.name, f.text), f.err}
-	}
-	return nil
+	return call.Err()
 }
 
 // nameManager asks for the name once. One that has none is called by its type.
@@ -165,7 +162,7 @@ func (gs *GracefulShutdown) recordStart(manager, method string, err error) {
 	f := find(err, nil)
 	if err == guard.ErrHangs { //nolint:errorlint // never wrapped
 		err = fmt.Errorf("%w: %s has not returned", ErrTimeout, method)
-		f = finding{err: err, text: err.Error(), timeout: true}
+		f = finding{err: err, text: err.Error(), timeout: true, late: true}
 	}
 	gs.end(-1, &step{name: manager, stage: stage{kind: kindStart}}, f)
 }

@@ -47,9 +47,6 @@ func checkPlan(t *testing.T, p *plan) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := p.carryOut(t)
 		m := newModel(tr)
-		if m.isFaulty() {
-			return
-		}
 		checkProtocol(t, tr, m)
 		checkModel(t, tr, m)
 		if t.Failed() {
@@ -77,7 +74,6 @@ type model struct {
 	stagesLeft int
 	steps      []*prediction
 	hurried    []bool // what Hurry returns
-	noTimeLeft bool   // for Release and the observers
 }
 
 // An ask is a request for the stop.
@@ -202,10 +198,11 @@ func (m *model) earliest() time.Duration {
 // stop is the stop, one stage after the other. (Nobody is connected, so Linger takes no time.)
 func (m *model) stop() {
 	begin, phases, finish := m.hooks("start"), m.phases(), m.hooks("finish")
-	m.stagesLeft = len(phases) + min(1, len(finish))
+	m.stagesLeft = min(1, len(begin)) + len(phases) + min(1, len(finish))
 	delays := m.clockAt(m.now).delay > 0 && m.serves()
 
 	m.stage(begin)
+	m.stagesLeft -= min(1, len(begin))
 	if delays {
 		pause := func(p *prediction) { p.state, p.end = shutdown.StateOK, max(p.start, p.over) }
 		s := step{stage: "delay"}
@@ -401,7 +398,6 @@ func (m *model) drain(p *prediction, s *planServer) {
 // observers: one that blocks is waited for. The Logger has always been told of something.
 func (m *model) observers() {
 	begin, end := m.now, m.stageOver("observers", m.now)
-	m.noTimeLeft = begin >= end
 	blocks := func(name string, until time.Duration) {
 		m.now = max(m.now, until)
 		s := step{name: name, stage: "observers", start: until, state: shutdown.StateTimeout}
@@ -673,7 +669,7 @@ func (m *model) clockAt(now time.Duration) clock {
 	c := clock{m.delay, m.trigger + m.grace, m.trigger + m.grace + m.tail}
 	for _, at := range m.hurryAt {
 		if m.trigger <= at && at <= now {
-			c = c.earliest(clock{0, at, at + m.tail})
+			c = c.earliest(clock{0, at, at + max(m.tail, 2*mostNotice)})
 		}
 	}
 	for _, a := range m.asks {
@@ -703,12 +699,13 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 	latest := c.tail - 2*m.lastMoment(c)
 	inGrace := min(c.grace, latest)
 	switch {
-	case stage == "start":
-		return min(inGrace, m.trigger+(c.grace-m.trigger-c.delay)/2)
+	case stage == "start" && begin < c.grace:
+		rest := c.grace - begin
+		return min(inGrace, begin+max(rest-c.delay, rest/10)/2)
 	case stage == "delay":
 		return min(inGrace, begin+c.delay)
 	case stage == "observers":
-		return c.tail
+		return max(c.tail, begin+mostNotice)
 	case begin < c.grace:
 		return inGrace
 	}
@@ -750,30 +747,3 @@ func (e ending) state() shutdown.State {
 	}
 	return shutdown.StateError
 }
-
-// What follows are faults of the package that are known, and kept out of the tests until they are
-// mended.
-
-// isFaulty: if no time is left for them, Release is skipped, and the observers are told after Wait
-// has returned. That is after Hurry without Tail, and if a Start that hangs or a server's Stop takes
-// longer than what Hurry or a deadline has left of the time.
-func (m *model) isFaulty() bool { return m.noTimeLeft }
-
-// mayBeLate: an observer that blocks until no time is left may be told of more after Wait has
-// returned, always if Hurry or a deadline came while it was waited for.
-func mayBeLate(r shutdown.Report, who string) bool {
-	isObserver := who == "Logger" || who == "ErrorHandler" || who == "Watch"
-	return isObserver && slices.ContainsFunc(r.Steps, func(s shutdown.Step) bool {
-		return s.Stage == "observers"
-	})
-}
-
-// isMislabelled: the state of a component for which no time was left, and of a manager whose Start
-// was given up, is "error". There are no stacks for them either.
-func isMislabelled(s shutdown.Step) bool {
-	return s.State == shutdown.StateError && errors.Is(s.Err, shutdown.ErrTimeout) &&
-		(s.Stage == "start" || s.Phase == shutdown.PhaseWork)
-}
-
-// isNotFinal: the Total of a stop that took no time at all goes on growing.
-func isNotFinal(r shutdown.Report) bool { return r.Total == 0 }

@@ -618,9 +618,6 @@ func stepsOf(r shutdown.Report) []step {
 		if s.Phase > 0 {
 			s.Stage = ""
 		}
-		if isMislabelled(s) {
-			s.State = shutdown.StateTimeout
-		}
 		steps = append(steps, step{s.Name, s.Stage, s.Phase, s.State, s.Start, s.Duration, s.Err})
 	}
 	return steps

@@ -134,7 +134,11 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		}
 		m.started = true
 	}
-	failure := err
+	failure := err                            // of a manager
+	if err != nil && err != ErrShuttingDown { //nolint:errorlint // ours, never wrapped
+		f := find(err, nil)
+		err = &textError{fmt.Sprintf("shutdown: starting manager %s: %s", failed.name, f.text), f.err}
+	}
 
 	gs.mu.Lock()
 	draining := gs.isDraining()
@@ -304,7 +308,7 @@ func (gs *GracefulShutdown) Report() Report {
 	}
 	r := gs.report
 	r.Steps = slices.Clone(r.Steps)
-	if r.Total == 0 {
+	if !isClosed(gs.done) {
 		r.Total = time.Since(r.Start)
 	}
 	return r

@@ -54,7 +54,9 @@ func (s stage) compare(other stage) int {
 	return cmp.Or(cmp.Compare(s.kind, other.kind), cmp.Compare(s.phase, other.phase))
 }
 
-func (s stage) sharesTail() bool { return s.kind == kindPhase || s.kind == kindFinish }
+func (s stage) sharesTail() bool {
+	return s.kind == kindStart || s.kind == kindPhase || s.kind == kindFinish
+}
 
 func (s stage) String() string {
 	if s.kind == kindPhase {
@@ -159,6 +161,7 @@ func (s *stop) steps() []*step {
 	steps = append(steps, gs.observerSteps()...)
 	slices.SortStableFunc(steps, func(a, b *step) int { return a.stage.compare(b.stage) })
 
+	s.hangs = slices.ContainsFunc(gs.report.Steps, func(row Step) bool { return row.State == StateTimeout })
 	counted := make(map[stage]bool)
 	for _, st := range steps {
 		if st.stage.sharesTail() {
@@ -325,7 +328,9 @@ func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (r
 		switch {
 		case t.pause: // to be cut short is no failure
 		case t.onlyWaits: // which may be over already, by the component's error
-			e.found = find(t.run(ctx), nil)
+			if e.found = find(t.run(ctx), nil); e.found.timeout {
+				e.kind = obeyed
+			}
 		default:
 			e.found = notCalled()
 		}
@@ -392,17 +397,19 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	inGrace := earliest(grace, latest)
 	switch st.kind {
 	case kindStart:
-		return earliest(inGrace, s.begun.Add((grace.Sub(s.begun)-delay)/2))
+		if rest := grace.Sub(begun); rest > 0 {
+			return earliest(inGrace, begun.Add(max(rest-delay, rest/10)/2))
+		}
 	case kindDelay:
 		return earliest(inGrace, begun.Add(delay))
 	case kindClose:
 		return earliest(inGrace, begun.Add(min(closeWait, grace.Sub(begun)/2)))
 	case kindLinger:
 		return earliest(inGrace, begun.Add(min(s.gs.linger, grace.Sub(begun)/2)))
-	case kindRelease:
-		return earliest(tail, begun.Add(cutTime))
+	case kindRelease: // what is held is given back in any case
+		return later(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
 	case kindObservers:
-		return tail
+		return later(begun.Add(guard.Notice), tail)
 	}
 	if begun.Before(grace) {
 		return inGrace
