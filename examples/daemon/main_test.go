@@ -208,7 +208,7 @@ func TestForeground(t *testing.T) {
 	c.Start()
 	pid := c.Cmd.Process.Pid
 	expect(`^READY=1\n$`)
-	m := c.Stderr.Await(`^.*msg=listening url=(\S+)/ pid=` + strconv.Itoa(pid) + `\b`)
+	m := c.Stderr.Await(`(?m)^.*msg=listening url=(\S+)/ pid=` + strconv.Itoa(pid) + `\b`)
 	body, err := get(m[1])
 	require.NoError(t, err)
 	assert.Equal(t, fmt.Sprintf("Hello, this is pid %d.\n", pid), body)

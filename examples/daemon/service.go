@@ -88,15 +88,12 @@ func (s *service) run(listener net.Listener, starter *starter) error {
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	err = errors.Join(
-		gs.AddManager(posixsignal.New(), systemd.New()),
-		gs.AddHTTPServer("http", srv),
-		gs.Go("serve", func(context.Context) error { return srv.Serve(listener) }),
-		gs.Go("announce", func(ctx context.Context) error { return s.announce(ctx, listener, starter) }),
-	)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New(), systemd.New())
+	gs.GoHTTP("http", srv, listener)
+	gs.Go("announce", func(ctx context.Context) error {
+		return s.announce(ctx, listener, starter)
+	})
 	err = gs.Run(context.Background())
 	fmt.Fprint(os.Stdout, gs.Report())
 	return err

@@ -38,7 +38,6 @@ func TestStopAnswersWhatIsInFlight(t *testing.T) {
 	d.stop()
 	wg.Wait()
 	assert.Regexp(t, `ingress +http +\|.*#.*\| .* ok`, d.read("daemon.log"))
-	assert.Regexp(t, `work +serve +\|.*#.*\| .* ok`, d.read("daemon.log"))
 	assert.NoFileExists(t, d.path("daemon.pid"))
 }
 
@@ -173,7 +172,7 @@ func TestLogRotationLosesNothing(t *testing.T) {
 		assert.Contains(t, rotated, "msg=greeting", "file %d", n)
 		log += rotated
 	}
-	record := regexp.MustCompile(`^time=\S+ level=INFO msg=(listening|reloaded|"shutdown begins"|"shutdown complete"|greeting requestID=([0-9a-f]{32})$)`)
+	record := regexp.MustCompile(`^time=\S+ level=INFO msg=(listening|"service started"|reloaded|"shutdown begins"|"shutdown complete"|greeting requestID=([0-9a-f]{32})$)`)
 	logged := make(map[string]bool)
 	for line := range strings.Lines(log) {
 		m := record.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
@@ -192,7 +191,7 @@ func TestLogFileIsAppendedTo(t *testing.T) {
 	p := newPlace(t)
 	p.write("daemon.log", "what was there before\n")
 	p.start().stop()
-	assert.Regexp(t, `^what was there before\ntime=\S+ level=INFO msg=listening`, p.read("daemon.log"))
+	assert.Regexp(t, `^what was there before\ntime=\S+ level=INFO msg="service started"`, p.read("daemon.log"))
 }
 
 func TestLogFileThatCannotBeOpenedAgain(t *testing.T) {

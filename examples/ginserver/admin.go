@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
-	"time"
 
 	"github.com/gracekit/gracekit/health"
 )
 
-// adminHandler is for operators on this machine: metrics, profiles, and health with the texts of errors.
-func (s *service) adminHandler() http.Handler {
+// adminHandler is for operators on this machine: metrics, profiles, and health with the texts of
+// errors. A profile that somebody takes ends with stop: the service does not wait for it.
+func (s *service) adminHandler(stop context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	mux.Handle("GET /version", versionHandler())
@@ -26,10 +25,21 @@ func (s *service) adminHandler() http.Handler {
 	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/profile", until(stop, pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/trace", until(stop, pprof.Trace))
 	return localHostOnly(mux)
+}
+
+// until ends the context of a request with that of stop, too. A profile is then sent as far as it
+// has come.
+func until(stop context.Context, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(stop, cancel)()
+		next(w, r.WithContext(ctx))
+	}
 }
 
 // localHostOnly refuses requests for the name of another host. A page that a developer looks at can point its own name at 127.0.0.1, and
@@ -77,48 +87,4 @@ func listenLoopback(address string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("%s is %v here, which can be reached from elsewhere", address, listener.Addr()), listener.Close())
 	}
 	return listener, nil
-}
-
-// An admin server goes on until everything else has stopped.
-type admin struct {
-	server   *http.Server
-	listener net.Listener
-	ended    chan struct{} // closed when Serve has returned
-	failure  error         // of Serve; to be read after ended
-}
-
-func newAdmin(handler http.Handler, listener net.Listener, log *stdlog.Logger) *admin {
-	return &admin{
-		server:   &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log}, // no WriteTimeout: a profile takes long
-		listener: listener,
-		ended:    make(chan struct{}),
-	}
-}
-
-// start serves in a goroutine, which ends with stop. It calls failed if serving ends before that.
-func (a *admin) start(failed func(error) bool) {
-	go func() {
-		defer close(a.ended)
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			a.failure = fmt.Errorf("admin: %w", err)
-			failed(a.failure)
-		}
-	}()
-}
-
-// stop answers what is there, and cuts whoever takes longer than a second, such as a profile: the service does not wait for it.
-func (a *admin) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		_ = a.server.Close()
-	}
-	<-a.ended
-	return nil
-}
-
-// err returns why serving ended, if it was not stop. It is called after the shutdown, which includes stop.
-func (a *admin) err() error {
-	<-a.ended
-	return a.failure
 }

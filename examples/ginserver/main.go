@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-// run is main with an error: its defers run whatever happens.
+// run is main with an error.
 func run(args []string, stdout, stderr io.Writer) error {
 	opts, err := parseFlags(args, stderr)
 	if err != nil {
@@ -85,25 +85,26 @@ func run(args []string, stdout, stderr io.Writer) error {
 		MaxHeaderBytes: 32 << 10, // 1 MiB without it, which one request could make us log, and each connection hold
 		ErrorLog:       errorLog,
 	}
-	admin := newAdmin(service.adminHandler(), private, errorLog)
-	err = errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("api", srv),
-		gs.AddCallback(
-			shutdown.Callback{Name: "background", Phase: shutdown.PhaseWork, Func: service.api.background.Wait},
-			shutdown.Closer("notes", service.api.notes),
-			// Last of all, so that somebody can watch the stop; hence not AddHTTPServer, which is for what stops first.
-			shutdown.Callback{Name: "admin", Phase: shutdown.PhaseFlush, Func: admin.stop},
-		),
-		gs.Go("serve", func(context.Context) error { return srv.Serve(public) }),
-		gs.Go("checks", service.checks.Run),
-		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, public, private) }),
-	)
-	if err != nil {
-		return errors.Join(err, public.Close(), private.Close())
+	admin := &http.Server{ // no WriteTimeout: a profile takes long
+		Handler:           service.adminHandler(gs.Context()),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          errorLog,
 	}
-	admin.start(gs.Shutdown)
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(
+		shutdown.Callback{
+			Name: "background", Phase: shutdown.PhaseWork, Func: service.api.background.Wait,
+		},
+		shutdown.Closer("notes", service.api.notes),
+	)
+	gs.GoHTTP("api", srv, public)
+	// Last of all, so that somebody can watch the stop.
+	gs.GoHTTP("admin", admin, private,
+		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
+	gs.Go("checks", service.checks.Run)
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, public, private) })
 	err = gs.Run(context.Background())
 	fmt.Fprint(stdout, gs.Report())
-	return errors.Join(err, admin.err())
+	return err
 }

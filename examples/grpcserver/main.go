@@ -59,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // the server has closed it already, unless it was never begun
+	defer listener.Close() // GoGRPC has closed it already, unless something fails before
 	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
 
 	// GracefulStop waits for every call, and a stream may go on for ever. So the streams are told to end, just when GracefulStop tells
@@ -87,28 +87,22 @@ func run(args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("-next: %w", err)
 		}
 		service.next = demo.NewDemoClient(conn)
-		if err := gs.AddCallback(shutdown.Closer("next", conn)); err != nil {
-			return err
-		}
+		gs.AddCallback(shutdown.Closer("next", conn))
 	}
 	srv := newServer(cfg, log)
 	demo.RegisterDemoServer(srv, service)
 	grpc_health_v1.RegisterHealthServer(srv, healthServer)
 
-	err = errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddGRPCServer("grpc", srv),
-		gs.AddCallback(shutdown.Callback{Name: "streams", Phase: shutdown.PhaseIngress, Func: func(context.Context) error {
-			endStreams()
-			return nil
-		}}),
-		gs.Go("serve", func(context.Context) error { return serve(srv, listener) }),
-		gs.Go("checks", checks.Run),
-		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) }),
-	)
-	if err != nil {
-		return err
-	}
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Callback{
+		Name: "streams", Phase: shutdown.PhaseIngress,
+		Func: func(context.Context) error { endStreams(); return nil },
+	})
+	// A stream that goes on in spite of that is cut while there is time left for what comes after.
+	gs.GoGRPC("grpc", srv, listener, shutdown.DrainTimeout(cfg.grace/2))
+	gs.Go("checks", checks.Run)
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) })
 	err = gs.Run(context.Background())
 	fmt.Fprint(stdout, gs.Report())
 	return err

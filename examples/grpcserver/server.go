@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"log/slog"
-	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,13 +28,4 @@ func newServer(cfg config, log *slog.Logger) *grpc.Server {
 		// that follow the usual advice of 10s to 1m, and only once they have been idle for a while.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.minPing, PermitWithoutStream: true}),
 	)...)
-}
-
-// serve is Serve, for which a stop that came before it is a failure. Here it is none: a signal may come at any time.
-func serve(srv *grpc.Server, listener net.Listener) error {
-	err := srv.Serve(listener)
-	if errors.Is(err, grpc.ErrServerStopped) {
-		return nil
-	}
-	return err
 }

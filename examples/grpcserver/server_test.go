@@ -239,18 +239,6 @@ func TestMaxConnectionAge(t *testing.T) {
 	assert.GreaterOrEqual(t, len(connections), 2)
 }
 
-// A signal may come at any time, also between the beginning of the process and Serve.
-func TestStopBeforeServe(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	srv := grpc.NewServer()
-	srv.GracefulStop()
-	assert.NoError(t, serve(srv, listener))
-	assert.ErrorIs(t, listener.Close(), net.ErrClosed, "it is closed already")
-	assert.ErrorIs(t, serve(grpc.NewServer(), listener), net.ErrClosed, "what fails is no stop")
-}
-
 // What grpc's own client cannot be made to do: ping several times in a moment.
 func TestPings(t *testing.T) {
 	t.Parallel()

@@ -60,37 +60,31 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}, syscall.SIGHUP)
 	defer stopHandling()
 
-	// Listening comes first and by itself: if the port is in use there is nothing to undo.
+	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
+	store := new(store)
+	checks, err := newChecks(store)
+	if err != nil {
+		return err
+	}
+	checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a shutdown
+
+	// Listening comes before anything runs: if the port is in use there is nothing to undo.
 	listener, err := net.Listen("tcp", cfg.addr)
 	if err != nil {
 		return err
 	}
-	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
-
-	store := new(store)
-	checks, err := newChecks(store)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a shutdown
-
 	srv := &http.Server{
 		Handler:           newHandler(log, store, checks, selfClient(listener)),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	err = errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("http", srv),
-		gs.AddCallback(shutdown.Closer("store", store)),
-		gs.Go("serve", func(context.Context) error { return srv.Serve(listener) }),
-		gs.Go("checks", checks.Run),
-		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) }),
-	)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Closer("store", store))
+	gs.GoHTTP("http", srv, listener)
+	gs.Go("checks", checks.Run)
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) })
 	err = gs.Run(context.Background())
 	fmt.Fprint(stdout, gs.Report())
 	return err

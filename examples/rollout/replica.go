@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -51,7 +50,8 @@ func serveHTTP(cfg config, listener net.Listener, announce func()) error {
 	}
 	if cfg.stop[0] == stopGracekit {
 		gs := shutdown.New(shutdown.Grace(grace), shutdown.Delay(cfg.delay))
-		return stopWithGracekit(gs, gs.AddHTTPServer("http", srv), func() error { return srv.Serve(listener) }, announce)
+		gs.GoHTTP("http", srv, listener)
+		return stopWithGracekit(gs, announce)
 	}
 	return stopByHand(cfg, func() error { return srv.Serve(listener) }, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -64,7 +64,8 @@ func serveGRPC(cfg config, listener net.Listener, announce func()) error {
 	srv := newGRPCServer(cfg.work)
 	if cfg.stop[0] == stopGracekit {
 		gs := shutdown.New(shutdown.Grace(grace), shutdown.Delay(cfg.delay))
-		return stopWithGracekit(gs, gs.AddGRPCServer("grpc", srv), func() error { return srv.Serve(listener) }, announce)
+		gs.GoGRPC("grpc", srv, listener)
+		return stopWithGracekit(gs, announce)
 	}
 	return stopByHand(cfg, func() error { return srv.Serve(listener) }, func() error {
 		srv.GracefulStop()
@@ -72,14 +73,9 @@ func serveGRPC(cfg config, listener net.Listener, announce func()) error {
 	}, announce)
 }
 
-func stopWithGracekit(gs *shutdown.GracefulShutdown, added error, serve func() error, announce func()) error {
-	err := errors.Join(
-		added,
-		gs.AddManager(posixsignal.New()),
-		gs.Go("serve", func(context.Context) error { return serve() }),
-		gs.Start(context.Background()),
-	)
-	if err != nil {
+func stopWithGracekit(gs *shutdown.GracefulShutdown, announce func()) error {
+	gs.AddManager(posixsignal.New())
+	if err := gs.Start(context.Background()); err != nil { // what was refused before, too
 		return err
 	}
 	announce()

@@ -90,40 +90,37 @@ func run(args []string, old *predecessor, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	handler := newHandler(checks)
 	srv := &http.Server{
-		Handler:           newHandler(checks),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	wayIn := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	defer removePIDFile(cfg.pidFile)
-	err = errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("http", srv),
-		gs.Go("checks", checks.Run),
-		gs.Go("private", func(context.Context) error { return endOf(srv.Serve(private)) }),
-		gs.Go("take over", func(ctx context.Context) error {
-			if err := waitUntilHealthy(ctx, private, cfg.healthTimeout, old); err != nil {
-				return err
-			}
-			if err := old.askForTheSocket(ctx); err != nil {
-				return err
-			}
-			if err := writePIDFile(cfg.pidFile); err != nil {
-				return err
-			}
-			if err := gs.Go("serve", func(context.Context) error { return srv.Serve(public) }); err != nil {
-				return err
-			}
-			old.tell(serving, "")
-			u.allow()
-			log.Info("serving", "url", fmt.Sprintf("http://%v/", public.Addr()), "version", version)
-			return private.Close()
-		}),
-	)
-	if err != nil {
-		return err
-	}
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New())
+	gs.Go("checks", checks.Run)
+	gs.GoHTTP("private", wayIn, private)
+	gs.Go("take over", func(ctx context.Context) error {
+		if err := waitUntilHealthy(ctx, private, cfg.healthTimeout, old); err != nil {
+			return err
+		}
+		if err := old.askForTheSocket(ctx); err != nil {
+			return err
+		}
+		if err := writePIDFile(cfg.pidFile); err != nil {
+			return err
+		}
+		if err := gs.GoHTTP("http", srv, public); err != nil {
+			return err
+		}
+		old.tell(serving, "")
+		u.allow()
+		log.Info("serving", "url", fmt.Sprintf("http://%v/", public.Addr()), "version", version)
+		return wayIn.Close()
+	})
 	return gs.Run(context.Background())
 }
 
@@ -148,12 +145,4 @@ func waitUntilHealthy(ctx context.Context, private net.Listener, within time.Dur
 			old.tell(waiting, said)
 		}
 	}))
-}
-
-// endOf is the error of a server whose listener is closed on purpose.
-func endOf(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }

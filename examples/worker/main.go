@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"time"
 
 	"github.com/gracekit/gracekit/health"
 	"github.com/gracekit/gracekit/reqid"
@@ -73,21 +74,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 //	the signal     no tick begins any more
 //	PhaseWork      the ticks in progress are finished; one that is not by the end of Grace is given up, and named
 //	PhaseStore     the journal is closed: nobody writes to it any more
-//	PhaseFlush     the health endpoints, which answer until the end
+//	PhaseFlush     the health endpoints, which answer until the end: whoever finds no liveness
+//	               any more may kill the process in the middle of a tick
 func assemble(gs *shutdown.GracefulShutdown, cfg config, log *slog.Logger, journal *journal, listener net.Listener) error {
 	checks := []health.Check{
 		{Name: "journal", Kind: health.Ready, Probe: health.Ping(journal.db), Period: health.OnDemand, Failures: 1},
 	}
-	errs := []error{
-		gs.AddManager(posixsignal.New()),
-		gs.AddCallback(shutdown.Closer("journal", journal)),
-	}
+	// What one of these refuses comes out of Run.
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Closer("journal", journal))
 	for _, j := range newJobs(cfg, &receiver{db: journal.db}) {
 		r, err := newRunner(j, cfg.timeout, journal, log, gs.Draining())
 		if err != nil {
 			return err
 		}
-		errs = append(errs, gs.Go(j.name, r.loop))
+		gs.Go(j.name, r.loop)
 		checks = append(checks, health.Check{Name: j.name, Kind: health.Live, Probe: r.alive, Period: health.OnDemand, Failures: 1})
 	}
 	registry, err := health.New(checks...)
@@ -95,6 +96,9 @@ func assemble(gs *shutdown.GracefulShutdown, cfg config, log *slog.Logger, journ
 		return err
 	}
 	registry.DrainOn(gs.Draining())
-	errs = append(errs, gs.Go("checks", registry.Run), serveHealth(gs, registry, log, listener))
-	return errors.Join(errs...)
+	gs.Go("checks", registry.Run)
+	gs.GoHTTP("health", newHealthServer(registry, log), listener,
+		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) })
+	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"google.golang.org/grpc"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/service"
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/store"
@@ -27,7 +26,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	// Listening comes first: if a port is in use there is nothing to undo. The servers close the listeners, if it ever comes to serving.
+	// Listening comes first: if a port is in use there is nothing to undo. The servers close the
+	// listeners, if it ever comes to serving.
 	api, err := net.Listen("tcp", o.Addr)
 	if err != nil {
 		return err
@@ -77,23 +77,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	feedServer := newFeedServer(db, o.FeedToken, o.Log)
 
-	err = errors.Join(
-		gs.AddHTTPServer("api", srv),
-		gs.AddGRPCServer("feed", feedServer),
-		gs.AddCallback(shutdown.Closer("database", db), shutdown.Closer("redis", client)),
-		gs.Go("serve api", func(context.Context) error { return srv.Serve(api) }),
-		gs.Go("serve feed", func(context.Context) error {
-			if err := feedServer.Serve(feed); !errors.Is(err, grpc.ErrServerStopped) { // a stop may come before it serves
-				return err
-			}
-			return nil
-		}),
-		gs.Go("checks", checks.Run),
-		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, o, api, feed) }),
-	)
-	if err != nil {
-		return err
-	}
+	// What one of these refuses comes out of Run, which closes database and redis in any case.
+	gs.AddCallback(shutdown.Closer("database", db), shutdown.Closer("redis", client))
+	gs.GoHTTP("api", srv, api)
+	gs.GoGRPC("feed", feedServer, feed)
+	gs.Go("checks", checks.Run)
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, o, api, feed) })
 	started = true
 	err = gs.Run(ctx)
 	if o.Report != nil {

@@ -44,45 +44,43 @@ func Run(ctx context.Context, opts Options) error {
 	policies := newLoader("policies", feed.loadPolicies(cache), cache.policies.version, opts.Reload, log)
 	subscriber := newSubscriber(redis, secrets, policies, opts.Debounce, log)
 
-	gs := shutdown.New(shutdown.Grace(opts.Grace), shutdown.Delay(opts.Delay), shutdown.Logger(log))
 	checks, err := newChecks(cache, redis, secrets, policies)
-	if err == nil {
-		checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a shutdown
-		err = serve(gs, listener, cache, checks, log)
-	}
-	err = errors.Join(err,
-		// In the phase of work, when no request is left: these keep the cache up to date until then.
-		gs.Go("load secrets", secrets.run),
-		gs.Go("load policies", policies.run),
-		gs.Go("subscribe", subscriber.Run),
-		gs.Go("checks", checks.Run),
-		gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener, opts.OnReady) }),
-		// In the phase of stores, when nobody uses these any more.
-		gs.AddCallback(shutdown.Closer("redis", redis), shutdown.Closer("feed", feed)),
-	)
 	if err != nil {
 		return errors.Join(err, listener.Close(), redis.Close(), feed.Close())
 	}
+	srv, err := newServer(cache, checks, log)
+	if err != nil {
+		return errors.Join(err, listener.Close(), redis.Close(), feed.Close())
+	}
+
+	gs := shutdown.New(shutdown.Grace(opts.Grace), shutdown.Delay(opts.Delay), shutdown.Logger(log))
+	checks.DrainOn(gs.Draining()) // /readyz is 503 from the first moment of a shutdown
+	// What one of these refuses comes out of Run.
+	gs.GoHTTP("http", srv, listener)
+	// In the phase of work, when no request is left: these keep the cache up to date until then.
+	gs.Go("load secrets", secrets.run)
+	gs.Go("load policies", policies.run)
+	gs.Go("subscribe", subscriber.Run)
+	gs.Go("checks", checks.Run)
+	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener, opts.OnReady) })
+	// In the phase of stores, when nobody uses these any more.
+	gs.AddCallback(shutdown.Closer("redis", redis), shutdown.Closer("feed", feed))
 	return gs.Run(ctx)
 }
 
-func serve(gs *shutdown.GracefulShutdown, listener net.Listener, cache *cache, checks *health.Registry, log *slog.Logger) error {
+func newServer(cache *cache, checks *health.Registry, log *slog.Logger) (*http.Server, error) {
 	handler, err := newHandler(cache, checks, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	srv := &http.Server{
+	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10, // a token has less than one
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	return errors.Join(
-		gs.AddHTTPServer("http", srv),
-		gs.Go("serve", func(context.Context) error { return srv.Serve(listener) }),
-	)
+	}, nil
 }
 
 // announce waits until this server answers its own /readyz, as a balancer would ask it, and only then says that it is up. There is
