@@ -53,7 +53,9 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 	}
 	for _, tt := range hangs {
 		t.Run(tt.name, func(t *testing.T) {
-			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks, shutdown.Grace(sec))
+			// The profile gets what is left of Tail, which is plenty here, for a busy machine.
+			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks,
+				shutdown.Grace(sec), shutdown.Tail(time.Minute))
 			defer release()
 			gs.Shutdown(nil)
 			err := gs.Wait()

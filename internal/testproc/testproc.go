@@ -68,8 +68,8 @@ func Env(mode string) []string {
 // A Process is the test binary in one of its modes. What is to be different about its Cmd has to be
 // changed before Start; an output that is not redirected there arrives in Stdout and Stderr.
 type Process struct {
-	Cmd            *exec.Cmd
-	Stdout, Stderr Output
+	Cmd            *exec.Cmd // not to be changed after Start
+	Stdout, Stderr Output    // what the process writes there
 
 	t     testing.TB
 	ended chan struct{}
