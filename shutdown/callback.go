@@ -13,22 +13,22 @@ type Callback struct {
 	// Name is what errors and the report call it. It must not be empty, but need not be unique.
 	Name string
 
-	// Phase says when: callbacks of a lower phase have returned, or were given up, before those of a
-	// higher one are called. 0 means PhaseStore, where nothing is in flight any more that could need
-	// what is closed. It must not be negative.
+	// Phase says when: callbacks of a lower phase have returned, or were given up, before those of
+	// a higher one are called. 0 means PhaseStore, where nothing is in flight any more that could
+	// need what is closed. It must not be negative.
 	Phase Phase
 
-	// Timeout is the most it may take. 0 means what is left of Grace or, if that is over, the phase's
-	// share of Tail; it never gets more than that.
+	// Timeout is the most it may take. 0 means what is left of Grace or, if that is over, the
+	// phase's share of Tail; it never gets more than that.
 	Timeout time.Duration
 
 	// Func does it; it must not be nil. Its context ends at the callback's deadline, with the cause
 	// ErrTimeout, and not before: the values of the context given to Start or Run are in it, but
-	// its end is not passed on. Reason returns why the service stops. If Hurry or a deadline of Before
-	// comes while Func runs, its context ends before the deadline that it had at first.
+	// its end is not passed on. Reason returns why the service stops. If Hurry or a deadline of
+	// Before comes while Func runs, its context ends before the deadline that it had at first.
 	//
-	// Func is called once, in a goroutine of its own, at the same time as the other callbacks of its
-	// phase. After its deadline it is abandoned: the stop does not wait for it any longer.
+	// Func is called once, in a goroutine of its own, at the same time as the other callbacks of
+	// its phase. After its deadline it is abandoned: the stop does not wait for it any longer.
 	Func func(context.Context) error
 }
 
@@ -60,9 +60,9 @@ func (p Phase) String() string {
 	return fmt.Sprintf("phase %d", int(p))
 }
 
-// AddCallback adds what is to be done when the service stops; it may be called before or after Start.
-// It returns [ErrShuttingDown] after the trigger, and an error that names the callback and what is
-// wrong with it; it adds all of the callbacks or none.
+// AddCallback adds what is to be done when the service stops; it may be called before or after
+// Start. It returns [ErrShuttingDown] after the trigger, and an error that names the callback and
+// what is wrong with it; it adds all of the callbacks or none.
 func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 	return gs.add(func() error {
 		var errs []error
@@ -80,9 +80,9 @@ func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 }
 
 // Register is [GracefulShutdown.AddCallback] for what may go before the service stops: a tenant's
-// pool, a temporary file. remove takes the callback out again and reports whether it did: false means
-// that the stop has begun, which calls the callback or has called it, or that it was removed before. So
-// exactly one of the two closes what is to be closed. remove is never nil.
+// pool, a temporary file. remove takes the callback out again and reports whether it did: false
+// means that the stop has begun, which calls the callback or has called it, or that it was removed
+// before. So exactly one of the two closes what is to be closed. remove is never nil.
 func (gs *GracefulShutdown) Register(c Callback) (remove func() bool, err error) {
 	s := c.step()
 	err = gs.add(func() error {
@@ -116,8 +116,8 @@ func (c Callback) step() *step {
 	return &step{name: c.Name, stage: stage{kindPhase, c.Phase}, timeout: c.Timeout, run: c.Func}
 }
 
-// Closer returns a callback that closes c in [PhaseStore]: databases, message brokers, files. If c is
-// nil, [GracefulShutdown.AddCallback] returns an error.
+// Closer returns a callback that closes c in [PhaseStore]: databases, message brokers, files. If c
+// is nil, [GracefulShutdown.AddCallback] returns an error.
 func Closer(name string, c io.Closer) Callback {
 	callback := Callback{Name: name, Phase: PhaseStore}
 	if !isNil(c) {
@@ -126,8 +126,8 @@ func Closer(name string, c io.Closer) Callback {
 	return callback
 }
 
-// Reason returns why the service stops, for the context of a callback or a hook: the reason that the
-// first request gave. It returns nil for any other context.
+// Reason returns why the service stops, for the context of a callback or a hook: the reason that
+// the first request gave. It returns nil for any other context.
 func Reason(ctx context.Context) error {
 	if s := stopOf(ctx); s != nil {
 		return s.reason
@@ -137,8 +137,8 @@ func Reason(ctx context.Context) error {
 
 // StopDeadline returns when the whole stop is over at the latest, Grace+Tail after the request, for
 // the context of a callback or a hook: to tell a platform how long to wait. It may come nearer, see
-// [Before] and [GracefulShutdown.Hurry]. The callback's own deadline, which is earlier, is that of its
-// context. StopDeadline returns the zero Time for any other context.
+// [Before] and [GracefulShutdown.Hurry]. The callback's own deadline, which is earlier, is that of
+// its context. StopDeadline returns the zero Time for any other context.
 func StopDeadline(ctx context.Context) time.Time {
 	if s := stopOf(ctx); s != nil {
 		_, _, end := s.gs.clock.ends()

@@ -58,11 +58,12 @@ func (c *clock) hurry() (earlier bool) {
 	return c.move(0, now, now.Add(max(c.config.tail, 2*guard.Notice)))
 }
 
-// leastRest is what a deadline that is near, or over, leaves: what has to be flushed gets a moment, and
-// the platform's clock may differ from ours.
+// leastRest is what a deadline that is near, or over, leaves: what has to be flushed gets a moment,
+// and the platform's clock may differ from ours.
 const leastRest = 100 * time.Millisecond
 
-// tighten makes the stop end at t. A quarter of the rest, at most Tail, is for what has not begun then.
+// tighten makes the stop end at t. A quarter of the rest, at most Tail, is for what has not begun
+// then.
 func (c *clock) tighten(t time.Time) {
 	now := time.Now()
 	rest := max(t.Sub(now), leastRest)
@@ -97,11 +98,12 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Before returns a reason with a deadline, for [GracefulShutdown.Shutdown] and managers: a platform has
-// said when it takes the machine away. The stop is over by then: Tail becomes at most a quarter of the
-// rest, Grace what remains of it, and Delay at most half of that. It is never longer than the options
-// say. A later request whose deadline is earlier tightens a stop in progress; the first reason stays.
-// The error has the text of reason and unwraps to it. A nil reason stands for "requested".
+// Before returns a reason with a deadline, for [GracefulShutdown.Shutdown] and managers: a platform
+// has said when it takes the machine away. The stop is over by then: Tail becomes at most a quarter
+// of the rest, Grace what remains of it, and Delay at most half of that. It is never longer than
+// the options say. A later request whose deadline is earlier tightens a stop in progress; the first
+// reason stays. The error has the text of reason and unwraps to it. A nil reason stands for
+// "requested".
 func Before(t time.Time, reason error) error {
 	if reason == nil {
 		reason = errRequested

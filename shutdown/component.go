@@ -23,14 +23,14 @@ type component struct {
 }
 
 // Go runs a part of the service that goes on until it is stopped: a consumer, a ticker, a server of
-// a kind that this package does not know. It runs in a goroutine of its own from Start on, or at once after
-// Start, with [GracefulShutdown.Context], and is waited for in PhaseWork. If the service stops before
-// run was begun, it is never run.
+// a kind that this package does not know. It runs in a goroutine of its own from Start on, or at
+// once after Start, with [GracefulShutdown.Context], and is waited for in PhaseWork. If the service
+// stops before run was begun, it is never run.
 //
 // If run returns an error, panics or exits its goroutine, that requests the shutdown with a
-// *[ComponentError], which Wait returns too. nil means that this part is finished and the service goes
-// on, and so does [net/http.ErrServerClosed]: somebody has closed that server on purpose. Once the stop
-// has begun, an error that says nothing but that it was told to stop ([context.Canceled],
+// *[ComponentError], which Wait returns too. nil means that this part is finished and the service
+// goes on, and so does [net/http.ErrServerClosed]: somebody has closed that server on purpose. Once
+// the stop has begun, an error that says nothing but that it was told to stop ([context.Canceled],
 // http.ErrServerClosed, the cause of its context) counts as nil, too. For servers prefer
 // [GracefulShutdown.GoHTTP] and [GracefulShutdown.GoGRPC].
 //
@@ -94,8 +94,8 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 	close(c.done) // last: the stop may end with it, and nothing is told after that
 }
 
-// waitForComponents is the run of a step that waits for components. Of several listeners of a server, the
-// first error stands for all; the others were told when they occurred.
+// waitForComponents is the run of a step that waits for components. Of several listeners of a
+// server, the first error stands for all; the others were told when they occurred.
 func (s *step) waitForComponents(ctx context.Context) error {
 	var first error
 	for _, c := range s.components { // nothing is added any more, nor taken away
@@ -114,17 +114,17 @@ func (s *step) waitForComponents(ctx context.Context) error {
 	return first
 }
 
-// saysStopped reports whether err is how a function says that it has ended because it was told to, and
-// says nothing beside it: errors.Join(context.Canceled, errFlush) is a failure. closed means the same of
-// a server that was closed. err is a user's, so this is user code.
+// saysStopped reports whether err is how a function says that it has ended because it was told to,
+// and says nothing beside it: errors.Join(context.Canceled, errFlush) is a failure. closed means
+// the same of a server that was closed. err is a user's, so this is user code.
 func saysStopped(err, cause error) (stopped, closed bool) {
 	isClosed := func(err error) bool { return errors.Is(err, http.ErrServerClosed) }
 	isStopped := func(err error) bool { return isClosed(err) || errors.Is(err, context.Canceled) }
 	return everyLeaf(err, cause, isStopped), everyLeaf(err, nil, isClosed)
 }
 
-// everyLeaf reports whether ok holds for every leaf of the tree of err; where cause is, it need not.
-// The tree is walked by hand, because errors.Is is content with one leaf.
+// everyLeaf reports whether ok holds for every leaf of the tree of err; where cause is, it need
+// not. The tree is walked by hand, because errors.Is is content with one leaf.
 func everyLeaf(err, cause error, ok func(error) bool) bool {
 	if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { //nolint:errorlint // see above
 		return true

@@ -54,10 +54,10 @@
 // # How long it takes
 //
 // [Grace] is the total for all of this, Delay and Linger included. When it is over, the phases that
-// have not begun share [Tail], so that logs are flushed even after a hang. The stop never takes longer
-// than Grace+Tail, whatever callbacks, hooks, handlers or loggers do: what does not return is
-// abandoned and has a row in the report, and its stack is kept. A [Callback] can be given less, and a
-// server, too ([DrainTimeout]).
+// have not begun share [Tail], so that logs are flushed even after a hang. The stop never takes
+// longer than Grace+Tail, whatever callbacks, hooks, handlers or loggers do: what does not return
+// is abandoned and has a row in the report, and its stack is kept. A [Callback] can be given less,
+// and a server, too ([DrainTimeout]).
 //
 // Everything that a user hands over runs under guard: callbacks, and also the methods of errors,
 // managers and listeners. A panic becomes a [*PanicError].

@@ -15,13 +15,13 @@ var (
 	// done: the caller must stop the server or close the resource that it wanted to add.
 	ErrShuttingDown = errors.New("shutdown: already shutting down")
 
-	// ErrAlreadyStarted is returned by Start and Run if a Start or Run before has started the service,
-	// and by AddManager after that.
+	// ErrAlreadyStarted is returned by Start and Run if a Start or Run before has started the
+	// service, and by AddManager after that.
 	ErrAlreadyStarted = errors.New("shutdown: already started")
 
-	// ErrTimeout is in the error of each callback that had not returned by its deadline, or for which
-	// no time was left. It Is [context.DeadlineExceeded], and it is the cause with which a callback's
-	// context ends at its deadline.
+	// ErrTimeout is in the error of each callback that had not returned by its deadline, or for
+	// which no time was left. It Is [context.DeadlineExceeded], and it is the cause with which a
+	// callback's context ends at its deadline.
 	ErrTimeout error = timeoutError{}
 )
 
@@ -96,8 +96,8 @@ type textError struct {
 func (e *textError) Error() string { return e.text }
 func (e *textError) Unwrap() error { return e.err }
 
-// A finding is what the stop knows of a user's error. Its methods are user code, so this is all that
-// is ever asked of it.
+// A finding is what the stop knows of a user's error. Its methods are user code, so this is all
+// that is ever asked of it.
 type finding struct {
 	err      error
 	text     string
@@ -174,8 +174,8 @@ func isNil(value any) bool {
 	}
 }
 
-// same reports whether a and b are one thing. Values that cannot be compared are not, nor are pointers
-// to nothing, which may be equal by chance.
+// same reports whether a and b are one thing. Values that cannot be compared are not, nor are
+// pointers to nothing, which may be equal by chance.
 func same(a, b any) bool {
 	t := reflect.TypeOf(a)
 	return t.Kind() == reflect.Pointer && t.Elem().Size() > 0 && a == b

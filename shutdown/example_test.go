@@ -113,7 +113,8 @@ func ExampleCallbackError() {
 	// queue timed out: true
 }
 
-// The next process of the service has the same socket. What connects from the stop on waits for it in the socket's queue.
+// The next process of the service has the same socket. What connects from the stop on waits for it
+// in the socket's queue.
 func ExampleGracefulShutdown_HoldListener() {
 	l, err := net.Listen("tcp", "127.0.0.1:8080") // or systemd.Listeners
 	if err != nil {
@@ -164,8 +165,8 @@ func ExampleTracker() {
 	// <nil>
 }
 
-// catalog is a manager that has the service listed where others look for it, from its start to the beginning of its stop. It never asks for
-// the stop itself.
+// catalog is a manager that has the service listed where others look for it, from its start to the
+// beginning of its stop. It never asks for the stop itself.
 type catalog struct{}
 
 func (catalog) Name() string { return "catalog" }

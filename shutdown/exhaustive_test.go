@@ -492,8 +492,8 @@ func observerPlans(_ bool, yield func(*plan)) {
 	}
 }
 
-// returnPlans: what a component returns by itself, before and after the trigger, and with which time
-// left for PhaseWork; alone, beside another, and with a server.
+// returnPlans: what a component returns by itself, before and after the trigger, and with which
+// time left for PhaseWork; alone, beside another, and with a server.
 func returnPlans(_ bool, yield func(*plan)) {
 	says := []error{nil, http.ErrServerClosed, context.Canceled, errors.New("broker is gone")}
 	for _, err := range says {

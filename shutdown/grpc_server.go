@@ -11,10 +11,10 @@ type GRPCServer interface {
 	Stop()         // ends all calls
 }
 
-// AddGRPCServer drains srv in [PhaseIngress]: GracefulStop, and at the end of its time Stop, with an
-// error that says that calls were cut. GracefulStop alone has no deadline: a stream that never ends
-// would hold it up without end. If HTTP servers pass calls to srv (its ServeHTTP), they are drained
-// first, because GracefulStop would cut these calls.
+// AddGRPCServer drains srv in [PhaseIngress]: GracefulStop, and at the end of its time Stop, with
+// an error that says that calls were cut. GracefulStop alone has no deadline: a stream that never
+// ends would hold it up without end. If HTTP servers pass calls to srv (its ServeHTTP), they are
+// drained first, because GracefulStop would cut these calls.
 //
 // A connection whose client has not said anything yet holds up GracefulStop and Stop for as long as
 // grpc.ConnectionTimeout, by default 120s: give the server one that is well below Grace.
@@ -23,8 +23,9 @@ type GRPCServer interface {
 // package does not know, so the function given to [GracefulShutdown.Go] has to make nil of it;
 // [GracefulShutdown.GoGRPC] does not need that.
 //
-// It may be called before or after Start. It returns [ErrShuttingDown] after the trigger, and an error
-// if srv is nil or was added before, name is empty, or there is an [InPhase] among the options.
+// It may be called before or after Start. It returns [ErrShuttingDown] after the trigger, and an
+// error if srv is nil or was added before, name is empty, or there is an [InPhase] among the
+// options.
 func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer, opts ...ServerOption) error {
 	return gs.addUnserved("gRPC server", name, srv, opts, func() *server { return gs.newGRPCServer(name, srv) })
 }

@@ -106,8 +106,8 @@ func (c *conns) linger(ctx context.Context, trigger time.Time, d time.Duration) 
 	})
 }
 
-// waitForAdopted returns when the adopted connections have no requests in flight. net/http waits for
-// the others.
+// waitForAdopted returns when the adopted connections have no requests in flight. net/http waits
+// for the others.
 func (c *conns) waitForAdopted(ctx context.Context) error {
 	return c.wait(ctx, func(one conn) bool { return one.adopted })
 }
@@ -126,8 +126,9 @@ func (c *conns) wait(ctx context.Context, which func(conn) bool) error {
 	return nil
 }
 
-// closeUnused closes the connections that have never been used. net/http calls it when it shuts down.
-// From then on it throws away what such a connection sends, and yet waits for it for five seconds.
+// closeUnused closes the connections that have never been used. net/http calls it when it shuts
+// down. From then on it throws away what such a connection sends, and yet waits for it for five
+// seconds.
 func (c *conns) closeUnused() {
 	_ = c.closeAll(func(one conn) bool { return one.state == http.StateNew })
 }

@@ -7,14 +7,14 @@ import (
 )
 
 // DrainHandler wraps next so that the responses tell clients to leave: over HTTP/1 each one says
-// "Connection: close" from the trigger on, so that the client opens its next connection elsewhere; over
-// HTTP/2 the same makes net/http send GOAWAY, and begins when Delay is over. A request that began before
-// is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer] and
-// [GracefulShutdown.GoHTTP] do this for their servers. For others it belongs outermost, but inside of
-// h2c.NewHandler, and cannot hold back the responses of an HTTP/2 connection.
+// "Connection: close" from the trigger on, so that the client opens its next connection elsewhere;
+// over HTTP/2 the same makes net/http send GOAWAY, and begins when Delay is over. A request that
+// began before is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer]
+// and [GracefulShutdown.GoHTTP] do this for their servers. For others it belongs outermost, but
+// inside of h2c.NewHandler, and cannot hold back the responses of an HTTP/2 connection.
 //
-// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and a
-// [net/http.Hijacker] or [net/http.Pusher] if the server's was, and works with
+// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and
+// a [net/http.Hijacker] or [net/http.Pusher] if the server's was, and works with
 // [net/http.ResponseController]. DrainHandler panics if next is nil.
 func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	if next == nil {
@@ -59,7 +59,8 @@ type drainWriter struct {
 	first       [1]byte // of what ReadFrom copies
 }
 
-// withOptional adds the interfaces that not every server has, so that a type assertion in a handler tells the truth.
+// withOptional adds the interfaces that not every server has, so that a type assertion in a handler
+// tells the truth.
 func (w *drainWriter) withOptional() http.ResponseWriter {
 	hijacker, hijacks := w.ResponseWriter.(http.Hijacker)
 	pusher, pushes := w.ResponseWriter.(http.Pusher)

@@ -10,22 +10,23 @@ import (
 
 // A goAway finds the time at which an HTTP/2 connection can be told to leave without a loss.
 //
-// GOAWAY names the last request that will be answered. RFC 9113, 6.8, has a server name none at first,
-// and the last one it has seen only a round trip later, because requests are on their way meanwhile.
-// net/http names the last one that it has seen at once and throws away what is on its way: a client
-// that has sent such a body once and cannot make another one loses the request. (A response that says
-// "Connection: close" does that, and Shutdown does, too.)
+// GOAWAY names the last request that will be answered. RFC 9113, 6.8, has a server name none at
+// first, and the last one it has seen only a round trip later, because requests are on their way
+// meanwhile. net/http names the last one that it has seen at once and throws away what is on its
+// way: a client that has sent such a body once and cannot make another one loses the request. (A
+// response that says "Connection: close" does that, and Shutdown does, too.)
 //
-// So responses are held back until nothing is on its way: a client that waits for answers sends nothing
-// new. That costs those of one connection some time, once.
+// So responses are held back until nothing is on its way: a client that waits for answers sends
+// nothing new. That costs those of one connection some time, once.
 type goAway struct {
 	ingress <-chan struct{} // closed when the server shuts down, which sends GOAWAY in any case
 	events  atomic.Int64    // requests that have come, responses that have gone
 	told    atomic.Bool
 }
 
-// A connection is quiet when nothing has happened on it for this long. It is counted in ticks, so that
-// a process that was not running for a while does not take what has piled up meanwhile for quiet.
+// A connection is quiet when nothing has happened on it for this long. It is counted in ticks, so
+// that a process that was not running for a while does not take what has piled up meanwhile for
+// quiet.
 const (
 	goAwayTick  = 10 * time.Millisecond
 	goAwayQuiet = 10 // ticks

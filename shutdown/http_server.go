@@ -10,26 +10,27 @@ import (
 	"sync/atomic"
 )
 
-// AddHTTPServer drains srv when the service stops: from the trigger on, each of its HTTP/1 responses says
-// "Connection: close", and after Delay, HTTP/2 connections get GOAWAY; then its connections get
-// Linger; in [PhaseIngress] its listeners are closed and the requests in flight are waited for. What
-// is left at the end of its time is closed by force, and the error says how many connections that cut.
+// AddHTTPServer drains srv when the service stops: from the trigger on, each of its HTTP/1
+// responses says "Connection: close", and after Delay, HTTP/2 connections get GOAWAY; then its
+// connections get Linger; in [PhaseIngress] its listeners are closed and the requests in flight are
+// waited for. What is left at the end of its time is closed by force, and the error says how many
+// connections that cut.
 //
-// The caller calls srv.Serve, in a function given to [GracefulShutdown.Go]. What this cannot do: what
-// waits in the queue of the listener when it is closed is lost. [GracefulShutdown.GoHTTP] is the better
-// choice where it fits.
+// The caller calls srv.Serve, in a function given to [GracefulShutdown.Go]. What this cannot do:
+// what waits in the queue of the listener when it is closed is lost. [GracefulShutdown.GoHTTP] is
+// the better choice where it fits.
 //
-// On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So the
-// responses of a connection are held back first, once, until nothing has happened on it for 100ms,
-// 300ms at most.
+// On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So
+// the responses of a connection are held back first, once, until nothing has happened on it for
+// 100ms, 300ms at most.
 //
-// It has to be called before srv serves. It wraps srv's Handler (nil is [net/http.DefaultServeMux]),
-// ConnState, ConnContext and BaseContext, and those that are set later but before Serve, as echo's
-// Start does. Hijacked connections are not waited for, see [Tracker], except those of
-// golang.org/x/net/http2/h2c: requests in flight on them are.
+// It has to be called before srv serves. It wraps srv's Handler (nil is
+// [net/http.DefaultServeMux]), ConnState, ConnContext and BaseContext, and those that are set later
+// but before Serve, as echo's Start does. Hijacked connections are not waited for, see [Tracker],
+// except those of golang.org/x/net/http2/h2c: requests in flight on them are.
 //
-// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before, name
-// is empty, or there is an [InPhase] among the options. srv is untouched then.
+// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before,
+// name is empty, or there is an [InPhase] among the options. srv is untouched then.
 func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server, opts ...ServerOption) error {
 	return gs.addUnserved("HTTP server", name, srv, opts, func() *server { return gs.newHTTPServer(name, srv) })
 }
@@ -66,8 +67,8 @@ type httpServer struct {
 	sawGRPC  atomic.Bool  // a gRPC call came as a request
 }
 
-// wrap is called when srv begins to serve, before it accepts. Done earlier, it would miss what is set
-// after the server was added.
+// wrap is called when srv begins to serve, before it accepts. Done earlier, it would miss what is
+// set after the server was added.
 func (h *httpServer) wrap() {
 	h.served.Store(true)
 	handler := h.srv.Handler

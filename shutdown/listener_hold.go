@@ -12,9 +12,9 @@ import (
 )
 
 // HoldListener wraps a listening socket that another process has, too: the next process of this
-// service, or systemd. The listener that it returns accepts from l until Delay is over, and nothing from
-// then on, without closing the socket: new connections wait in the socket's queue for the next process
-// that accepts. What was accepted before gets Linger to be answered.
+// service, or systemd. The listener that it returns accepts from l until Delay is over, and nothing
+// from then on, without closing the socket: new connections wait in the socket's queue for the next
+// process that accepts. What was accepted before gets Linger to be answered.
 //
 //	l, err := gs.HoldListener(l)
 //	if err != nil { … }
@@ -22,18 +22,18 @@ import (
 //
 // Without it requests are lost under load: [net/http.Server.Shutdown] closes, without an answer, a
 // connection that was accepted but whose request it has not read yet (conn.serve in net/http), and
-// while connections come in there is always one. Leave Delay at 0 where only the process changes and
-// not the address: there is nothing to notice for a balancer.
+// while connections come in there is always one. Leave Delay at 0 where only the process changes
+// and not the address: there is nothing to notice for a balancer.
 //
 // l is a *[net.TCPListener] or *[net.UnixListener], or has a SetDeadline that ends an Accept in
 // progress as theirs does; from now on only this package may call it. TLS comes on top: hold first,
 // then [crypto/tls.NewListener] or ServeTLS. Once held, Accept waits until the listener that
-// HoldListener has returned is closed, which the servers of this package do when they drain; for any
-// other server the caller does. It returns [net.ErrClosed] then.
+// HoldListener has returned is closed, which the servers of this package do when they drain; for
+// any other server the caller does. It returns [net.ErrClosed] then.
 //
-// A server comes back to Accept when it has taken note of a connection, so this is waited for, a second
-// at most. An HTTP server knows from there when all connections are done with. A gRPC server does
-// not: if there is one, Linger is waited for in full.
+// A server comes back to Accept when it has taken note of a connection, so this is waited for, a
+// second at most. An HTTP server knows from there when all connections are done with. A gRPC server
+// does not: if there is one, Linger is waited for in full.
 //
 // How the socket gets to the other process matters:
 //
@@ -46,9 +46,9 @@ import (
 //   - A Unix socket made by [net.Listen] removes its file when it is closed, unless
 //     SetUnlinkOnClose(false) is called.
 //
-// It returns [ErrShuttingDown] after the trigger, an error if l is nil or has no SetDeadline, and that
-// of SetDeadline if this does not work (l is closed, or the system has none). l is then still the
-// caller's to close.
+// It returns [ErrShuttingDown] after the trigger, an error if l is nil or has no SetDeadline, and
+// that of SetDeadline if this does not work (l is closed, or the system has none). l is then still
+// the caller's to close.
 func (gs *GracefulShutdown) HoldListener(l net.Listener) (net.Listener, error) {
 	if l == nil {
 		return nil, errors.New("shutdown: HoldListener: the listener is nil")
@@ -77,8 +77,8 @@ type deadlineListener interface {
 	SetDeadline(time.Time) error
 }
 
-// A heldListener ceases to accept when Delay is over. If it is owned, what waits in the queue of its
-// socket is taken and the socket is closed; else both are left to another process.
+// A heldListener ceases to accept when Delay is over. If it is owned, what waits in the queue of
+// its socket is taken and the socket is closed; else both are left to another process.
 type heldListener struct {
 	listener deadlineListener
 	owned    bool
@@ -173,12 +173,12 @@ func (l *heldListener) Close() error {
 
 func (l *heldListener) Addr() net.Addr { return l.listener.Addr() }
 
-// closeWait is how long a server that has called Accept is waited for to call it again. It does so at
-// once, unless it has ended without closing its listener.
+// closeWait is how long a server that has called Accept is waited for to call it again. It does so
+// at once, unless it has ended without closing its listener.
 const closeWait = time.Second
 
-// hold makes the held listeners accept nothing more, and returns when the servers know of all that was
-// accepted, or ctx ends.
+// hold makes the held listeners accept nothing more, and returns when the servers know of all that
+// was accepted, or ctx ends.
 func (gs *GracefulShutdown) hold(ctx context.Context) error {
 	// All are marked first: two of them may have one socket, and its deadline.
 	var used []*heldListener
@@ -204,8 +204,8 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 	return nil
 }
 
-// hold ends the calls of Accept in progress. An error of SetDeadline says that the socket is closed; then
-// nothing is accepted anyway.
+// hold ends the calls of Accept in progress. An error of SetDeadline says that the socket is
+// closed; then nothing is accepted anyway.
 func (l *heldListener) hold() error {
 	defer close(l.taken)
 	err := l.listener.SetDeadline(time.Unix(1, 0))

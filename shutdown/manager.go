@@ -9,29 +9,29 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease. It
-// may also implement [ShutdownStarter], [ShutdownFinisher] and [Releaser], which are called if its
-// Start has succeeded. The hooks of several managers run at the same time; an error or a panic of one
-// is like that of a [Callback].
+// A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease.
+// It may also implement [ShutdownStarter], [ShutdownFinisher] and [Releaser], which are called if
+// its Start has succeeded. The hooks of several managers run at the same time; an error or a panic
+// of one is like that of a [Callback].
 type Manager interface {
 	// Name is what errors and the report call it. It is called once, before Start.
 	Name() string
 
-	// Start begins to watch and returns without waiting for anything; what it has set up (a registered
-	// signal, a subscription) is in place by then. After an error it leaves nothing behind. request
-	// may be called at any time, from any goroutine, any number of times, also before Start returns
-	// and after ctx has ended; only the first request of all managers counts, but see [Before]. A nil
-	// reason stands for "requested".
+	// Start begins to watch and returns without waiting for anything; what it has set up (a
+	// registered signal, a subscription) is in place by then. After an error it leaves nothing
+	// behind. request may be called at any time, from any goroutine, any number of times, also
+	// before Start returns and after ctx has ended; only the first request of all managers counts,
+	// but see [Before]. A nil reason stands for "requested".
 	//
-	// ctx has the values of the context given to GracefulShutdown.Start, but an end of its own: when
-	// the stop is complete, or another manager has failed to start. Everything that Start began has to
-	// end then.
+	// ctx has the values of the context given to GracefulShutdown.Start, but an end of its own:
+	// when the stop is complete, or another manager has failed to start. Everything that Start
+	// began has to end then.
 	Start(ctx context.Context, request func(reason error)) error
 }
 
-// A ShutdownStarter is a [Manager] that wants to know when the stop begins, whoever asked for it: to
-// tell the platform, to deregister from a balancer. Delay and the phases begin when it has returned,
-// or when half of what Delay leaves of Grace is over. ctx is that of a [Callback].
+// A ShutdownStarter is a [Manager] that wants to know when the stop begins, whoever asked for it:
+// to tell the platform, to deregister from a balancer. Delay and the phases begin when it has
+// returned, or when half of what Delay leaves of Grace is over. ctx is that of a [Callback].
 type ShutdownStarter interface {
 	ShutdownStart(ctx context.Context, reason error) error
 }
@@ -42,17 +42,17 @@ type ShutdownFinisher interface {
 	ShutdownFinish(ctx context.Context, r Report) error
 }
 
-// A Releaser is a [Manager] that holds something which is to be free again when Wait returns or Start
-// has failed, such as the signals of the process. Release is called then, after the context of the
-// manager's Start has ended. It must not take long: it is waited for 100ms at most.
+// A Releaser is a [Manager] that holds something which is to be free again when Wait returns or
+// Start has failed, such as the signals of the process. Release is called then, after the context
+// of the manager's Start has ended. It must not take long: it is waited for 100ms at most.
 type Releaser interface {
 	Release()
 }
 
 // AddManager adds what may ask for the shutdown. The managers are started by Start, in the order in
 // which they were added. It returns [ErrAlreadyStarted] after Start, [ErrShuttingDown] after the
-// trigger, and an error for a manager that is nil or was added before; it adds all of the managers or
-// none.
+// trigger, and an error for a manager that is nil or was added before; it adds all of the managers
+// or none.
 func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 	return gs.add(func() error {
 		if gs.life != created {
@@ -108,12 +108,12 @@ func (m *managed) release() error {
 	return nil
 }
 
-// startWait is how long, after the trigger, a manager's Start in progress gets to return: time enough
-// for one that asks within its Start, and that then has its hooks called like any other.
+// startWait is how long, after the trigger, a manager's Start in progress gets to return: time
+// enough for one that asks within its Start, and that then has its hooks called like any other.
 const startWait = time.Second
 
-// startManager returns ErrShuttingDown, or what guard says of the manager's Start. It does not wait much
-// beyond the trigger. The manager keeps ctx.
+// startManager returns ErrShuttingDown, or what guard says of the manager's Start. It does not wait
+// much beyond the trigger. The manager keeps ctx.
 func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error {
 	if gs.isDraining() {
 		return ErrShuttingDown

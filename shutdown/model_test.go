@@ -98,8 +98,8 @@ type prediction struct {
 const never = time.Duration(math.MaxInt64)
 
 // newModel is the model of what was carried out. What chance decides is taken from what was seen:
-// who of several is the first that asks, which callbacks were accepted or removed in the very moment
-// of the trigger.
+// who of several is the first that asks, which callbacks were accepted or removed in the very
+// moment of the trigger.
 func newModel(tr *trace) *model {
 	m := &model{plan: tr.plan, seen: tr, launched: never}
 	for i, at := range m.shutdownAt {

@@ -41,7 +41,8 @@ func (gs *GracefulShutdown) watchStep(s Step) {
 	}
 }
 
-// observerFailed returns what records the panics of an observer, but not all if it panics at each call.
+// observerFailed returns what records the panics of an observer, but not all if it panics at each
+// call.
 func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 	most := 10
 	return func(err error) {
@@ -51,9 +52,9 @@ func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 	}
 }
 
-// observerSteps returns the last steps of a stop: what has been told gets time to arrive. After them
-// nothing is told any more, because whoever waits for the stop may close the log. Watch gets next to no
-// time: it is for showing what happens, not for keeping it.
+// observerSteps returns the last steps of a stop: what has been told gets time to arrive. After
+// them nothing is told any more, because whoever waits for the stop may close the log. Watch gets
+// next to no time: it is for showing what happens, not for keeping it.
 func (gs *GracefulShutdown) observerSteps() []*step {
 	flush := func(name string, q *inorder.Queue, timeout time.Duration) *step {
 		return &step{
@@ -106,7 +107,8 @@ func (s *stop) tellProgress() (end func()) {
 	return func() { close(over) }
 }
 
-// waiting says what the stop is waiting for: "waiting for api: 3 requests on 2 connections, 12s of 25s".
+// waiting says what the stop is waiting for: "waiting for api: 3 requests on 2 connections, 12s of
+// 25s".
 func (gs *GracefulShutdown) waiting() string {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

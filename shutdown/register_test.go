@@ -89,7 +89,8 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-// Exactly one of the two closes what is to be closed: the owner, whose remove was true, or the stop.
+// Exactly one of the two closes what is to be closed: the owner, whose remove was true, or the
+// stop.
 func TestRemoveAndTheTriggerRace(t *testing.T) {
 	race := func(t *testing.T) {
 		const n = 50

@@ -14,9 +14,9 @@ import (
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log records,
-// and it can be marshalled as JSON. It belongs to the caller, and none of its methods runs user code:
-// the texts of errors are those that they had when they were recorded.
+// A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log
+// records, and it can be marshalled as JSON. It belongs to the caller, and none of its methods runs
+// user code: the texts of errors are those that they had when they were recorded.
 type Report struct {
 	Reason  error         // of the first request
 	Manager string        // that made it; empty for Start's context, a component, and Shutdown
@@ -107,8 +107,8 @@ func bar(start, duration, total time.Duration) string {
 	return strings.Repeat(" ", from) + strings.Repeat("#", to-from) + strings.Repeat(" ", barWidth-to)
 }
 
-// LogValue implements [slog.LogValuer]: a group of reason, manager, total, and an attribute for each
-// step. Of many steps those that failed come first, and the rest is counted.
+// LogValue implements [slog.LogValuer]: a group of reason, manager, total, and an attribute for
+// each step. Of many steps those that failed come first, and the rest is counted.
 func (r Report) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("reason", oneline.First(r.reasonText()))}
 	if r.Manager != "" {

@@ -32,11 +32,11 @@ type serverOption func(*step)
 
 func (f serverOption) applyTo(s *step) { f(s) }
 
-// InPhase has a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p in
-// place of [PhaseIngress]. One in a later phase goes on accepting until then: an admin server in
-// PhaseFlush shows the metrics of the stop. With the other functions it is an error: the Serve that was
-// given to [GracefulShutdown.Go] would be waited for in PhaseWork, before p. It panics if p is not
-// positive.
+// InPhase has a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p
+// in place of [PhaseIngress]. One in a later phase goes on accepting until then: an admin server in
+// PhaseFlush shows the metrics of the stop. With the other functions it is an error: the Serve that
+// was given to [GracefulShutdown.Go] would be waited for in PhaseWork, before p. It panics if p is
+// not positive.
 func InPhase(p Phase) ServerOption {
 	if p <= 0 {
 		panic(fmt.Sprintf("shutdown: InPhase(%d): must be positive", int(p)))
@@ -54,10 +54,11 @@ func DrainTimeout(d time.Duration) ServerOption {
 	return serverOption(func(s *step) { s.timeout = d })
 }
 
-// GoHTTP serves l with srv from Start on, or at once after Start, and drains srv when the service stops,
-// as [GracefulShutdown.AddHTTPServer] does; its Serve is waited for in the same phase. An error of
-// Serve requests the shutdown. It serves TLS if srv.TLSConfig has Certificates, GetCertificate or
-// GetConfigForClient. A second call for the same server adds a listener; options belong to the first.
+// GoHTTP serves l with srv from Start on, or at once after Start, and drains srv when the service
+// stops, as [GracefulShutdown.AddHTTPServer] does; its Serve is waited for in the same phase. An
+// error of Serve requests the shutdown. It serves TLS if srv.TLSConfig has Certificates,
+// GetCertificate or GetConfigForClient. A second call for the same server adds a listener; options
+// belong to the first.
 //
 // l belongs to the GracefulShutdown from the call on, also if GoHTTP returns an error: it is closed
 // then. The errors are those of AddHTTPServer, and one for a nil l.
@@ -72,9 +73,9 @@ func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener
 }
 
 // GoGRPC serves l with srv from Start on, or at once after Start, and drains srv when the service
-// stops, as [GracefulShutdown.AddGRPCServer] does; its Serve is waited for in the same phase. An error
-// of Serve requests the shutdown, unless the stop has told srv to end. What [GracefulShutdown.GoHTTP]
-// says of l and of a second call holds here, too.
+// stops, as [GracefulShutdown.AddGRPCServer] does; its Serve is waited for in the same phase. An
+// error of Serve requests the shutdown, unless the stop has told srv to end. What
+// [GracefulShutdown.GoHTTP] says of l and of a second call holds here, too.
 func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 	GRPCServer
 	Serve(net.Listener) error
@@ -116,8 +117,8 @@ func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, 
 	return err
 }
 
-// own returns l as a listener that is emptied and closed when Delay is over, unless that is not wanted, is
-// done otherwise (HoldListener), or l has no way to do it.
+// own returns l as a listener that is emptied and closed when Delay is over, unless that is not
+// wanted, is done otherwise (HoldListener), or l has no way to do it.
 func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
 	if _, held := l.(*heldListener); held || s.step.stage.phase > PhaseIngress {
 		return l
@@ -139,15 +140,15 @@ type addressOf struct{ net.Listener }
 
 func (a addressOf) String() string { return a.Addr().String() }
 
-// AddServer drains a server of another kind in [PhaseIngress]: an echo.Echo, an http3.Server. At the end
-// of its time, its Close is called if it has one. An *[http.Server] is treated as by
-// [GracefulShutdown.AddHTTPServer]. The function that serves is given to [GracefulShutdown.Go]. A fiber.App,
-// whose Shutdown has another signature, is a [Callback] in PhaseIngress:
+// AddServer drains a server of another kind in [PhaseIngress]: an echo.Echo, an http3.Server. At
+// the end of its time, its Close is called if it has one. An *[http.Server] is treated as by
+// [GracefulShutdown.AddHTTPServer]. The function that serves is given to [GracefulShutdown.Go]. A
+// fiber.App, whose Shutdown has another signature, is a [Callback] in PhaseIngress:
 //
 //	gs.AddCallback(shutdown.Callback{Name: "api", Phase: shutdown.PhaseIngress, Func: app.ShutdownWithContext})
 //
-// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before, name
-// is empty, or there is an [InPhase] among the options.
+// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before,
+// name is empty, or there is an [InPhase] among the options.
 func (gs *GracefulShutdown) AddServer(name string, srv interface{ Shutdown(context.Context) error }, opts ...ServerOption) error {
 	if srv, ok := srv.(*http.Server); ok {
 		return gs.AddHTTPServer(name, srv, opts...)

@@ -261,25 +261,26 @@ func (gs *GracefulShutdown) Draining() <-chan struct{} { return gs.draining }
 // Done returns a channel that is closed when the service has stopped, so that Wait returns at once.
 func (gs *GracefulShutdown) Done() <-chan struct{} { return gs.done }
 
-// Context returns a context that ends when PhaseWork begins, which is when the servers have drained,
-// with the reason of the shutdown as its cause. It is the context of the components, and for any
-// other background work. It has no deadline.
+// Context returns a context that ends when PhaseWork begins, which is when the servers have
+// drained, with the reason of the shutdown as its cause. It is the context of the components, and
+// for any other background work. It has no deadline.
 func (gs *GracefulShutdown) Context() context.Context { return gs.ctx }
 
-// Wait waits until the service has stopped, however many call it. It returns the errors of callbacks,
-// hooks, servers and components, joined in the order of the report, and nil after a clean stop: the
-// reason of a shutdown is no error, unless it is a failed component. Without a request Wait does not
-// return.
+// Wait waits until the service has stopped, however many call it. It returns the errors of
+// callbacks, hooks, servers and components, joined in the order of the report, and nil after a
+// clean stop: the reason of a shutdown is no error, unless it is a failed component. Without a
+// request Wait does not return.
 func (gs *GracefulShutdown) Wait() error {
 	<-gs.done
 	return gs.err
 }
 
-// Run is Start, then Wait: when it returns, every callback has run. That holds when Start fails, too;
-// the service then stops without Delay, since it never began to serve, and Run returns that error
-// with those of the callbacks. It returns nil after a clean stop, also if the shutdown was requested
-// before Run or ctx had ended, and [ErrAlreadyStarted] at once if an earlier Start or Run has started
-// the service. A stop is final: Run after a Run that failed returns the same error again.
+// Run is Start, then Wait: when it returns, every callback has run. That holds when Start fails,
+// too; the service then stops without Delay, since it never began to serve, and Run returns that
+// error with those of the callbacks. It returns nil after a clean stop, also if the shutdown was
+// requested before Run or ctx had ended, and [ErrAlreadyStarted] at once if an earlier Start or Run
+// has started the service. A stop is final: Run after a Run that failed returns the same error
+// again.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
 	switch err { //nolint:errorlint // ours, never wrapped; errors.Is would call methods of a manager's error
@@ -314,7 +315,8 @@ func (gs *GracefulShutdown) Report() Report {
 	return r
 }
 
-// remove takes out what is not to be done any more when the service stops, unless the stop has begun.
+// remove takes out what is not to be done any more when the service stops, unless the stop has
+// begun.
 func (gs *GracefulShutdown) remove(s *step) (removed bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// A step is one thing that a stop does. Everything is one: a callback, the drain of a server, the wait
-// for a component, a manager's hook, Delay, Linger.
+// A step is one thing that a stop does. Everything is one: a callback, the drain of a server, the
+// wait for a component, a manager's hook, Delay, Linger.
 type step struct {
 	name    string
 	stage   stage
@@ -177,8 +177,8 @@ func untilOver(ctx context.Context) error {
 	return nil
 }
 
-// lingering returns the step that gives connections the time for a last request, or nil if there are
-// none. It is called under the lock.
+// lingering returns the step that gives connections the time for a last request, or nil if there
+// are none. It is called under the lock.
 func (s *stop) lingering() *step {
 	var waits []func(context.Context)
 	for _, srv := range s.gs.servers {
@@ -208,7 +208,8 @@ func (s *stop) lingering() *step {
 }
 
 // lingerOf returns how long connections of srv linger. Those of a gRPC server are not known, and
-// GracefulStop closes one that was just accepted. If the listener is shared there may be one at any time.
+// GracefulStop closes one that was just accepted. If the listener is shared there may be one at any
+// time.
 func (gs *GracefulShutdown) lingerOf(srv *server) time.Duration {
 	const justAccepted = 50 * time.Millisecond
 	shared := slices.ContainsFunc(gs.held, func(l *heldListener) bool { return !l.owned })
@@ -239,8 +240,8 @@ const (
 	cut                       // what could not end by asking was ended by force
 )
 
-// runStage does steps of one stage at the same time, and returns when each has returned or was given
-// up.
+// runStage does steps of one stage at the same time, and returns when each has returned or was
+// given up.
 func (s *stop) runStage(steps []*step) {
 	st, begun := steps[0].stage, time.Now()
 	moved := s.gs.clock.changes()
@@ -367,8 +368,8 @@ func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (r
 // notice returns how long what obeys its deadline is waited for.
 func (s *stop) notice() time.Duration { return min(guard.Notice, max(0, s.left())) }
 
-// enter does what belongs to the beginning of a stage. Stages may be missing, so each of these looks
-// whether it is due.
+// enter does what belongs to the beginning of a stage. Stages may be missing, so each of these
+// looks whether it is due.
 func (s *stop) enter(st stage) {
 	if st.kind > kindDelay && !isClosed(s.gs.leaving) {
 		close(s.gs.leaving)
@@ -385,12 +386,12 @@ func (s *stop) enter(st stage) {
 }
 
 // cutTime is how long a server's Close or Stop is waited for. They take no time, except for a TLS
-// connection that does not take its closing alert (5s in crypto/tls) and for a gRPC server told to wait
-// for its handlers.
+// connection that does not take its closing alert (5s in crypto/tls) and for a gRPC server told to
+// wait for its handlers.
 const cutTime = 100 * time.Millisecond
 
-// end returns when a stage that began at begun is given up. Stages that begin when Grace is over share
-// what is left of Tail equally.
+// end returns when a stage that began at begun is given up. Stages that begin when Grace is over
+// share what is left of Tail equally.
 func (s *stop) end(st stage, begun time.Time) time.Time {
 	delay, grace, tail := s.gs.clock.ends()
 	latest := tail.Add(-2 * s.lastMoment(tail)) // what obeys its deadline needs a moment to be heard
@@ -449,8 +450,8 @@ func (s *stop) finish() {
 	close(gs.done)
 }
 
-// takeStacks takes a profile of all goroutines. Goroutines with the same stack are one entry of it, and
-// it does not stop the world for as long as a dump does.
+// takeStacks takes a profile of all goroutines. Goroutines with the same stack are one entry of it,
+// and it does not stop the world for as long as a dump does.
 func (s *stop) takeStacks() error {
 	return pprof.Lookup("goroutine").WriteTo(&s.profile, 1)
 }

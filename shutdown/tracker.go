@@ -7,7 +7,8 @@ import (
 )
 
 // A Tracker counts work that no server waits for: hijacked connections such as WebSockets, which
-// [net/http.Server.Shutdown] leaves alone (golang/go#17721), and work detached from its request. Its Wait is the Func of a callback:
+// [net/http.Server.Shutdown] leaves alone (golang/go#17721), and work detached from its request.
+// Its Wait is the Func of a callback:
 //
 //	gs.AddCallback(shutdown.Callback{Name: "websockets", Phase: shutdown.PhaseWork, Func: tracker.Wait})
 //
@@ -18,8 +19,9 @@ type Tracker struct {
 	empty chan struct{} // made by the first Wait; closed when nothing is left
 }
 
-// Add counts one piece of work until done is called; calling done again does nothing. After the first Wait it counts
-// nothing and returns false: the service is stopping, and the work must not be begun. done is never nil.
+// Add counts one piece of work until done is called; calling done again does nothing. After the
+// first Wait it counts nothing and returns false: the service is stopping, and the work must not be
+// begun. done is never nil.
 func (t *Tracker) Add() (done func(), ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,8 +41,9 @@ func (t *Tracker) done() {
 	}
 }
 
-// Wait makes Add return false from now on, and returns nil when all work that was counted is done. If ctx ends before, its error says how
-// many pieces are left and wraps the cause of ctx. It may be called several times.
+// Wait makes Add return false from now on, and returns nil when all work that was counted is done.
+// If ctx ends before, its error says how many pieces are left and wraps the cause of ctx. It may be
+// called several times.
 func (t *Tracker) Wait(ctx context.Context) error {
 	t.mu.Lock()
 	if t.empty == nil {

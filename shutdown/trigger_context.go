@@ -2,7 +2,8 @@ package shutdown
 
 import "context"
 
-// ContextDone returns a manager that requests the shutdown when ctx ends, with its cause as the reason. It panics if ctx is nil.
+// ContextDone returns a manager that requests the shutdown when ctx ends, with its cause as the
+// reason. It panics if ctx is nil.
 func ContextDone(name string, ctx context.Context) Manager {
 	if ctx == nil {
 		panic("shutdown: ContextDone: ctx must not be nil")

@@ -9,19 +9,19 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// Poll returns a manager that calls check at once and then every so often, until it returns true, which
-// requests the shutdown: for notices that have to be fetched, such as a cloud's announcement that the
-// machine will be taken away, a file that appears, a lease. The next wait begins when check has
-// returned, so calls never overlap.
+// Poll returns a manager that calls check at once and then every so often, until it returns true,
+// which requests the shutdown: for notices that have to be fetched, such as a cloud's announcement
+// that the machine will be taken away, a file that appears, a lease. The next wait begins when
+// check has returned, so calls never overlap.
 //
-// If check returns true with an error, that is the reason; [Before] makes one with a deadline. An error
-// with false, or a panic, is no reason to stop: the polling goes on, and the [Logger] and the
-// [ErrorHandler] hear of the first of several errors in a row. check's context ends when the stop is
-// complete; check should give each call a deadline of its own.
+// If check returns true with an error, that is the reason; [Before] makes one with a deadline. An
+// error with false, or a panic, is no reason to stop: the polling goes on, and the [Logger] and the
+// [ErrorHandler] hear of the first of several errors in a row. check's context ends when the stop
+// is complete; check should give each call a deadline of its own.
 //
 // It runs one goroutine, from Start to the request or the end of the stop, and one for each call of
-// check. Both wait for a check that does not return. Poll panics if every is not positive or check is
-// nil.
+// check. Both wait for a check that does not return. Poll panics if every is not positive or check
+// is nil.
 func Poll(name string, every time.Duration, check func(context.Context) (bool, error)) Manager {
 	if every <= 0 {
 		panic(fmt.Sprintf("shutdown: Poll(%q): the interval is %v, must be positive", name, every))

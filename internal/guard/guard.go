@@ -71,8 +71,8 @@ func Go(ctx context.Context, label string, fn func() error) *Call {
 	return Then(ctx, label, fn, func(error) {})
 }
 
-// Then is [Go] that calls then with what [Call.Err] will return, in the goroutine of fn. then is never
-// user code.
+// Then is [Go] that calls then with what [Call.Err] will return, in the goroutine of fn. then is
+// never user code.
 func Then(ctx context.Context, label string, fn func() error, then func(error)) *Call {
 	c := &Call{done: make(chan struct{}), err: ErrExited}
 	go func() {

@@ -10,8 +10,8 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A Queue calls functions, which are user code, in order and one at a time. It needs Label and Limit;
-// the fields must not change after the first Add.
+// A Queue calls functions, which are user code, in order and one at a time. It needs Label and
+// Limit; the fields must not change after the first Add.
 type Queue struct {
 	Label string      // for the goroutine, see [guard.Go]
 	Limit int         // how many functions may wait; the oldest go first
@@ -92,8 +92,8 @@ func (q *Queue) Dropped() int {
 	return q.dropped
 }
 
-// Close waits until everything that was added has been called, but no longer than d. After it nothing
-// is called any more. It reports whether nothing was left.
+// Close waits until everything that was added has been called, but no longer than d. After it
+// nothing is called any more. It reports whether nothing was left.
 func (q *Queue) Close(d time.Duration) bool {
 	q.mu.Lock()
 	idle := q.idle

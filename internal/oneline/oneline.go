@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Escape returns s with everything escaped that is not printable: a line break, what a terminal would
-// obey, bytes that are not UTF-8. Names and errors may hold what a client has sent.
+// Escape returns s with everything escaped that is not printable: a line break, what a terminal
+// would obey, bytes that are not UTF-8. Names and errors may hold what a client has sent.
 func Escape(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -22,8 +22,8 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// First returns the first line of s, escaped. What follows in an error's text is the stack of a panic
-// or other errors that are joined to it.
+// First returns the first line of s, escaped. What follows in an error's text is the stack of a
+// panic or other errors that are joined to it.
 func First(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return Escape(line)

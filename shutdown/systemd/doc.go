@@ -1,6 +1,7 @@
-// Package systemd connects a [shutdown.GracefulShutdown] with the service manager: it says when the service is ready, that it lives and that
-// it stops, asks for the time that the stop takes, and takes over the sockets that systemd listens on. It needs no libsystemd; where
-// no service manager is, each part does nothing.
+// Package systemd connects a [shutdown.GracefulShutdown] with the service manager: it says when the
+// service is ready, that it lives and that it stops, asks for the time that the stop takes, and
+// takes over the sockets that systemd listens on. It needs no libsystemd; where no service manager
+// is, each part does nothing.
 //
 //	sockets, err := systemd.Listeners()                  // first of all
 //	if len(sockets) > 0 {                                // there is a socket unit
@@ -32,9 +33,10 @@
 //	TimeoutStopSec=30s
 //	Restart=on-failure
 //
-// and, for a restart that refuses no connection and loses no request, a socket unit of the same name. Systemd keeps the socket: what connects
-// while no process serves waits in the queue until the next one accepts it. See [shutdown.GracefulShutdown.HoldListener], and leave the
-// shutdown's Delay at 0.
+// and, for a restart that refuses no connection and loses no request, a socket unit of the same
+// name. Systemd keeps the socket: what connects while no process serves waits in the queue until
+// the next one accepts it. See [shutdown.GracefulShutdown.HoldListener], and leave the shutdown's
+// Delay at 0.
 //
 //	[Socket]
 //	ListenStream=8080
@@ -50,9 +52,11 @@
 //	EXTEND_TIMEOUT_USEC=  ExtendTimeout, for a long start; the manager, at the trigger and every 5s
 //	                      until the stop is complete: for 10s, or what is left of Grace+Tail
 //
-// After STOPPING=1 there are no more watchdog pings. Systemd ends its watchdog when a service stops, and one more ping would
-// start it anew (service_reset_watchdog in its src/core/service.c), to go off in the middle of what main does after the stop.
+// After STOPPING=1 there are no more watchdog pings. Systemd ends its watchdog when a service
+// stops, and one more ping would start it anew (service_reset_watchdog in its src/core/service.c),
+// to go off in the middle of what main does after the stop.
 //
-// The protocol is that of sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). The environment variables are read when a function
-// is called, and NOTIFY_SOCKET stays set; what child processes send to it, systemd ignores (NotifyAccess=main, the default with Type=notify).
+// The protocol is that of sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3). The
+// environment variables are read when a function is called, and NOTIFY_SOCKET stays set; what child
+// processes send to it, systemd ignores (NotifyAccess=main, the default with Type=notify).
 package systemd

@@ -1,6 +1,7 @@
 package systemd
 
-// The parsers, for the fuzz targets: through the environment they would close descriptors of the test itself.
+// The parsers, for the fuzz targets: through the environment they would close descriptors of the
+// test itself.
 var (
 	NotifyAddress   = notifyAddress
 	WatchdogTimeout = watchdogTimeout

@@ -10,23 +10,27 @@ import (
 	"strings"
 )
 
-// A Socket is one that systemd has opened for the service. Either Listener or PacketConn is set, and it is the caller's to close.
+// A Socket is one that systemd has opened for the service. Either Listener or PacketConn is set,
+// and it is the caller's to close.
 type Socket struct {
-	// Name is what the socket unit says in FileDescriptorName=, or else the name of that unit. It is "unknown" without any; several sockets may
-	// have the same name.
+	// Name is what the socket unit says in FileDescriptorName=, or else the name of that unit. It
+	// is "unknown" without any; several sockets may have the same name.
 	Name string
 
-	// Listener accepts the connections of a stream socket: ListenStream=, ListenSequentialPacket=. Closing it closes the
-	// service's share only: systemd goes on listening, and what connects meanwhile waits for the next process to accept it. The
-	// file of a Unix socket is left where it is. To lose no request in a restart, give it to [shutdown.GracefulShutdown.HoldListener] first.
+	// Listener accepts the connections of a stream socket: ListenStream=, ListenSequentialPacket=.
+	// Closing it closes the service's share only: systemd goes on listening, and what connects
+	// meanwhile waits for the next process to accept it. The file of a Unix socket is left where it
+	// is. To lose no request in a restart, give it to [shutdown.GracefulShutdown.HoldListener]
+	// first.
 	Listener net.Listener
 
 	// PacketConn is a datagram socket: ListenDatagram=.
 	PacketConn net.PacketConn
 }
 
-// Listeners returns the sockets that systemd has passed to this process (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), in the order in which
-// the socket unit lists them, or none if the process was started in another way: then open one's own, as the example of the package does.
+// Listeners returns the sockets that systemd has passed to this process (LISTEN_PID, LISTEN_FDS,
+// LISTEN_FDNAMES), in the order in which the socket unit lists them, or none if the process was
+// started in another way: then open one's own, as the example of the package does.
 //
 // Call it once, early in main and before other processes are started: it sets close-on-exec on the
 // descriptors, and removes the variables from the environment, whatever it returns, so that neither
@@ -99,7 +103,8 @@ func (p passedSockets) name(i int) string {
 	return p.names[i]
 }
 
-// parsePassed reads the variables of sd_listen_fds(3). What is meant for another process counts as nothing.
+// parsePassed reads the variables of sd_listen_fds(3). What is meant for another process counts as
+// nothing.
 func parsePassed(listenPID, fds, names string, self int) (passedSockets, error) {
 	if listenPID == "" {
 		return passedSockets{}, nil

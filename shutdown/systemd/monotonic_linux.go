@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// monotonicNow reads CLOCK_MONOTONIC (clock_gettime(2)). The monotonic time within a [time.Time] comes from the same clock, but Go gives
-// out only differences of it.
+// monotonicNow reads CLOCK_MONOTONIC (clock_gettime(2)). The monotonic time within a [time.Time]
+// comes from the same clock, but Go gives out only differences of it.
 func monotonicNow() (time.Duration, bool) {
 	const clockMonotonic = 1 // linux/time.h
 	var now syscall.Timespec

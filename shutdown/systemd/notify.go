@@ -13,9 +13,10 @@ import (
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// Ready tells systemd that the service is up: "systemctl start" returns, and units that are ordered after this one start. Call it when the
-// service answers, not when it begins to: after its health check has passed, its caches are filled, its listeners open. It is also what
-// ends a reload, see [Reloading].
+// Ready tells systemd that the service is up: "systemctl start" returns, and units that are ordered
+// after this one start. Call it when the service answers, not when it begins to: after its health
+// check has passed, its caches are filled, its listeners open. It is also what ends a reload, see
+// [Reloading].
 //
 // Like [Reloading], [Status] and [ExtendTimeout] it does nothing and returns nil without
 // NOTIFY_SOCKET, is safe for concurrent use, and waits for 5 seconds at most if the socket is full.
@@ -25,9 +26,11 @@ import (
 // systemd has acted on it.
 func Ready() error { return notify("READY=1\n") }
 
-// Reloading tells systemd that the service begins to read its configuration anew; when that is done, call [Ready]. It is what
-// Type=notify-reload asks for in answer to SIGHUP. With it goes the time by CLOCK_MONOTONIC (MONOTONIC_USEC, in microseconds), by which
-// systemd knows that this is the answer to its own signal and not to an earlier one; off Linux, where there is no systemd, it is left out.
+// Reloading tells systemd that the service begins to read its configuration anew; when that is
+// done, call [Ready]. It is what Type=notify-reload asks for in answer to SIGHUP. With it goes the
+// time by CLOCK_MONOTONIC (MONOTONIC_USEC, in microseconds), by which systemd knows that this is
+// the answer to its own signal and not to an earlier one; off Linux, where there is no systemd, it
+// is left out.
 func Reloading() error {
 	state := "RELOADING=1\n"
 	if now, ok := monotonicNow(); ok {
@@ -36,9 +39,10 @@ func Reloading() error {
 	return notify(state)
 }
 
-// Status sets the line that "systemctl status" shows for the service, for people: how far a long start has come, what is being
-// waited for. Line breaks and other characters that are not printable are escaped, and what is beyond 2048 bytes is cut off. The manager of New
-// sets the status too, when the check of [Watchdog] begins or ceases to fail and when the service stops.
+// Status sets the line that "systemctl status" shows for the service, for people: how far a long
+// start has come, what is being waited for. Line breaks and other characters that are not printable
+// are escaped, and what is beyond 2048 bytes is cut off. The manager of New sets the status too,
+// when the check of [Watchdog] begins or ceases to fail and when the service stops.
 func Status(text string) error { return notify(statusLine(text) + "\n") }
 
 // ExtendTimeout asks systemd for d from now on, for a start that takes long: a migration, a cache
@@ -68,8 +72,8 @@ func notify(state string) error {
 	return send(context.Background(), address, notifyWait, state)
 }
 
-// notifyAddress checks the form of an address as sd_notify(3) describes it, and returns it in the notation of package net, which
-// happens to be the same.
+// notifyAddress checks the form of an address as sd_notify(3) describes it, and returns it in the
+// notation of package net, which happens to be the same.
 func notifyAddress(socket string) (string, error) {
 	unusable := func(why string) (string, error) {
 		return "", fmt.Errorf("systemd: NOTIFY_SOCKET is %q: %s", socket, why)
@@ -89,10 +93,11 @@ func notifyAddress(socket string) (string, error) {
 	return socket, nil
 }
 
-// send sends one datagram. It waits for room in the queue of the socket until wait is over or ctx ends.
+// send sends one datagram. It waits for room in the queue of the socket until wait is over or ctx
+// ends.
 //
-// Each message gets a socket of its own, as in libsystemd, so that there is nothing to keep. It is connected, because that is what makes
-// a full queue something to wait for with a deadline.
+// Each message gets a socket of its own, as in libsystemd, so that there is nothing to keep. It is
+// connected, because that is what makes a full queue something to wait for with a deadline.
 func send(ctx context.Context, address string, wait time.Duration, state string) error {
 	err := func() error {
 		if ctx.Err() != nil {
@@ -120,8 +125,8 @@ func send(ctx context.Context, address string, wait time.Duration, state string)
 	return nil
 }
 
-// maxStatus leaves room for other assignments: systemd ignores datagrams of more than 4096 bytes (NOTIFY_BUFFER_MAX
-// in its source).
+// maxStatus leaves room for other assignments: systemd ignores datagrams of more than 4096 bytes
+// (NOTIFY_BUFFER_MAX in its source).
 const maxStatus = 2048
 
 // statusLine returns "STATUS=" and text as one line. A line break in it, say from a client's input

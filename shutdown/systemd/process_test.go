@@ -279,8 +279,9 @@ func TestLifeOfAProcess(t *testing.T) {
 	assert.Empty(t, r.received())
 }
 
-// Five restarts under load, each with a time in which no process serves: no request fails, because the socket stays and its queue
-// waits for the next process. The requests are POSTs, which clients do not repeat on their own.
+// Five restarts under load, each with a time in which no process serves: no request fails, because
+// the socket stays and its queue waits for the next process. The requests are POSTs, which clients
+// do not repeat on their own.
 func TestRestartLosesNoRequest(t *testing.T) {
 	r := record(t)
 	l := listenTCP(t)

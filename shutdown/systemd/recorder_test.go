@@ -24,7 +24,8 @@ type recorder struct {
 	conn    *net.UnixConn
 }
 
-// socketPath is short: a path of a Unix socket has 104 bytes at most on some systems, which t.TempDir may exceed.
+// socketPath is short: a path of a Unix socket has 104 bytes at most on some systems, which
+// t.TempDir may exceed.
 func socketPath(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sd")
@@ -64,8 +65,8 @@ func (r *recorder) listen() {
 	require.NoError(r.t, err)
 }
 
-// received returns the datagrams that are in the queue, without waiting for any: one that was sent is there at once, so
-// this works inside a synctest bubble too.
+// received returns the datagrams that are in the queue, without waiting for any: one that was sent
+// is there at once, so this works inside a synctest bubble too.
 func (r *recorder) received() []string {
 	r.t.Helper()
 	raw, err := r.conn.SyscallConn()
@@ -111,8 +112,8 @@ func (r *recorder) fill() {
 	}
 }
 
-// transcript, inside a synctest bubble, returns what arrives in each second from now on, with the second: "5s READY=1".
-// A datagram's lines are joined by " | ".
+// transcript, inside a synctest bubble, returns what arrives in each second from now on, with the
+// second: "5s READY=1". A datagram's lines are joined by " | ".
 func (r *recorder) transcript(seconds int) []string {
 	r.t.Helper()
 	var lines []string

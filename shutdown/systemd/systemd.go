@@ -10,16 +10,20 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 )
 
-// New returns a manager that tells systemd that the service lives and, at the trigger, that it stops and how long it still needs. It never
-// asks for the shutdown: systemd does that by SIGTERM, for which there is package posixsignal. It does not say that the service is ready, because only the
-// service knows; that is [Ready].
+// New returns a manager that tells systemd that the service lives and, at the trigger, that it
+// stops and how long it still needs. It never asks for the shutdown: systemd does that by SIGTERM,
+// for which there is package posixsignal. It does not say that the service is ready, because only
+// the service knows; that is [Ready].
 //
-// Without NOTIFY_SOCKET it does nothing. A NOTIFY_SOCKET (one of the kind vsock, too), WATCHDOG_USEC or WATCHDOG_PID that it cannot use is an
-// error of [shutdown.GracefulShutdown.Start]. Later, a socket that is gone, or that nobody reads, holds nothing up: what systemd has not taken by the end of the
-// stop, STOPPING=1, is an error in the report.
+// Without NOTIFY_SOCKET it does nothing. A NOTIFY_SOCKET (one of the kind vsock, too),
+// WATCHDOG_USEC or WATCHDOG_PID that it cannot use is an error of
+// [shutdown.GracefulShutdown.Start]. Later, a socket that is gone, or that nobody reads, holds
+// nothing up: what systemd has not taken by the end of the stop, STOPPING=1, is an error in the
+// report.
 //
-// It runs one goroutine for the watchdog, from Start to the trigger, if WatchdogSec is set; and one for the time of the stop, from
-// the trigger to the end of the stop. A manager is for one GracefulShutdown.
+// It runs one goroutine for the watchdog, from Start to the trigger, if WatchdogSec is set; and one
+// for the time of the stop, from the trigger to the end of the stop. A manager is for one
+// GracefulShutdown.
 func New(opts ...Option) shutdown.Manager {
 	m := &manager{}
 	for _, o := range opts {
@@ -75,12 +79,14 @@ func (m *manager) startPings(ctx context.Context, timeout time.Duration) {
 }
 
 const (
-	// extendBy is for how long each EXTEND_TIMEOUT_USEC asks, extendEvery how often it is repeated: systemd kills a process that hangs as
-	// a whole within extendBy, and one that is only slow may be late by half of it.
+	// extendBy is for how long each EXTEND_TIMEOUT_USEC asks, extendEvery how often it is repeated:
+	// systemd kills a process that hangs as a whole within extendBy, and one that is only slow may
+	// be late by half of it.
 	extendBy    = 10 * time.Second
 	extendEvery = extendBy / 2
 
-	// stoppingWait is how long a stop waits for a full socket. PID 1 reads at once unless something is wrong, and the message is repeated.
+	// stoppingWait is how long a stop waits for a full socket. PID 1 reads at once unless something
+	// is wrong, and the message is repeated.
 	stoppingWait = 100 * time.Millisecond
 )
 
@@ -115,7 +121,8 @@ func (m *manager) extend(status string, deadline time.Time) {
 	}
 }
 
-// sayStopping sends one datagram, so that the extension counts for the state that STOPPING=1 leads to.
+// sayStopping sends one datagram, so that the extension counts for the state that STOPPING=1 leads
+// to.
 func (m *manager) sayStopping(ctx context.Context, status string, deadline time.Time) error {
 	var state string
 	if !m.stoppingTaken.Load() {
@@ -134,7 +141,8 @@ func (m *manager) sayStopping(ctx context.Context, status string, deadline time.
 	return err
 }
 
-// ShutdownFinish tries a last time to say STOPPING=1, if that was in vain before, and returns the error if it still is.
+// ShutdownFinish tries a last time to say STOPPING=1, if that was in vain before, and returns the
+// error if it still is.
 func (m *manager) ShutdownFinish(ctx context.Context, _ shutdown.Report) error {
 	if m.address == "" || m.stoppingTaken.Load() {
 		return nil

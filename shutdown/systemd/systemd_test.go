@@ -18,7 +18,8 @@ import (
 	"github.com/gracekit/gracekit/shutdown/systemd"
 )
 
-// A synctest bubble ends only when every goroutine started in it has ended, so each test with one is a leak check too.
+// A synctest bubble ends only when every goroutine started in it has ended, so each test with one
+// is a leak check too.
 
 func sleep(d time.Duration) func(context.Context) error {
 	return func(context.Context) error { time.Sleep(d); return nil }
@@ -63,7 +64,8 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// Nothing that is said asks for more than Grace and Tail, and nothing is said after them, even if the lifetime of the manager goes on.
+// Nothing that is said asks for more than Grace and Tail, and nothing is said after them, even if
+// the lifetime of the manager goes on.
 func TestExtensionsEndWithTheBudgets(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -81,7 +83,8 @@ func TestExtensionsEndWithTheBudgets(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := record(t)
 			synctest.Test(t, func(t *testing.T) {
-				// The hook of a real stop, kept to be called for a manager whose lifetime does not end.
+				// The hook of a real stop, kept to be called for a manager whose lifetime does not
+				// end.
 				var hook context.Context
 				gs := shutdown.New(shutdown.Grace(tt.grace), shutdown.Tail(tt.tail))
 				require.NoError(t, gs.AddCallback(shutdown.Callback{Name: "hook", Func: func(ctx context.Context) error { hook = context.WithoutCancel(ctx); return nil }}))
@@ -155,7 +158,8 @@ func TestReasonsThatMisbehave(t *testing.T) {
 	}
 }
 
-// A socket that is not there for a while, as during the re-execution of a service manager, loses no STOPPING=1.
+// A socket that is not there for a while, as during the re-execution of a service manager, loses no
+// STOPPING=1.
 func TestStoppingIsSaidAgain(t *testing.T) {
 	r := record(t)
 	r.close()

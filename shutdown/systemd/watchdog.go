@@ -11,7 +11,8 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// watchdogTimeout returns WatchdogSec, or 0 if this process is not asked to ping: sd_watchdog_enabled(3).
+// watchdogTimeout returns WatchdogSec, or 0 if this process is not asked to ping:
+// sd_watchdog_enabled(3).
 func watchdogTimeout(usec, watchdogPID string, self int) (time.Duration, error) {
 	if usec == "" {
 		return 0, nil
@@ -43,8 +44,9 @@ type watchdog struct {
 	failing bool
 }
 
-// run pings at once and then twice in each timeout, as sd_watchdog_enabled(3) recommends, until ctx ends. With a check that takes a
-// quarter at most, two pings are never more than three quarters apart.
+// run pings at once and then twice in each timeout, as sd_watchdog_enabled(3) recommends, until ctx
+// ends. With a check that takes a quarter at most, two pings are never more than three quarters
+// apart.
 func (w *watchdog) run(ctx context.Context) {
 	ticker := time.NewTicker(max(1, w.timeout/2))
 	defer ticker.Stop()

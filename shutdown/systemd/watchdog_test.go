@@ -156,8 +156,8 @@ func TestWatchdogCheckIsLabelled(t *testing.T) {
 	assert.Contains(t, profile.String(), `"gracekit":"shutdown/systemd/watchdog"`)
 }
 
-// A check that fails or hangs just when the service stops cannot keep STOPPING=1 back, and no ping follows it: systemd has ended the
-// watchdog by then, and would start it again.
+// A check that fails or hangs just when the service stops cannot keep STOPPING=1 back, and no ping
+// follows it: systemd has ended the watchdog by then, and would start it again.
 func TestNoPingAfterStopping(t *testing.T) {
 	for name, check := range map[string]func(context.Context) error{
 		"passes": func(context.Context) error { return nil },
