@@ -26,6 +26,9 @@ type Service struct {
 	// Begin returns when something is in flight. It reads what the process writes from log.
 	Begin func(log *testproc.Output)
 
+	// Stopping, if there is one, is called after the signal, to let what is in flight finish.
+	Stopping func()
+
 	// Ended checks, after the process has ended, that what was in flight was finished, and that
 	// the last step of the stop was done.
 	Ended func()
@@ -55,6 +58,9 @@ func BrokenPipe(t *testing.T, newService func(t *testing.T) Service) {
 			tee := pipeToTee(t, s.Process)
 			s.Begin(&tee.Stdout)
 			tt.stop(t, s.Process, tee)
+			if s.Stopping != nil {
+				s.Stopping()
+			}
 			assert.Equal(t, 0, s.Process.Wait(), "exit status; log:\n%s", &tee.Stdout)
 			s.Ended()
 		})
