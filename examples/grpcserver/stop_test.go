@@ -268,6 +268,15 @@ func TestStopWithoutAReaderOfTheLog(t *testing.T) {
 	})
 }
 
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "5s")
+	stoptest.PortInUse(t, p, 5*time.Second)
+}
+
 // A waiting server has one call, and answers it when it is told to.
 type waiting struct {
 	demo.UnimplementedDemoServer
