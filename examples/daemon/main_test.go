@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/examples/internal/stoptest"
 	"github.com/gracekit/gracekit/internal/testproc"
 )
 
@@ -227,6 +228,33 @@ func TestForeground(t *testing.T) {
 	entries, err := os.ReadDir(p.dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "only the settings")
+}
+
+// The pid file is removed after the last callback.
+func TestStopWithoutAReaderOfTheLog(t *testing.T) {
+	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
+		p := newPlace(t)
+		c := p.command("-addr", "127.0.0.1:0", "-pid-file", "daemon.pid")
+		answered := make(chan struct{})
+		return stoptest.Service{
+			Process: c,
+			Begin: func(log *testproc.Output) {
+				url := log.Await(`msg=listening url=(\S+)/ `)[1]
+				assert.FileExists(t, p.path("daemon.pid"))
+				go func() {
+					defer close(answered)
+					body, err := get(url + "/slow?for=500ms")
+					assert.NoError(t, err)
+					assert.Equal(t, "That took 500ms.\n", body)
+				}()
+				log.Await(`slow request begins`)
+			},
+			Ended: func() {
+				<-answered
+				assert.NoFileExists(t, p.path("daemon.pid"))
+			},
+		}
+	})
 }
 
 // beSystemd is the other end of cmd's messages: what it returns expects the next one.

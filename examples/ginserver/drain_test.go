@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -16,6 +17,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/examples/internal/stoptest"
+	"github.com/gracekit/gracekit/internal/testproc"
+	"github.com/gracekit/gracekit/shutdown"
 )
 
 // Clients that keep their connections alive go on with POSTs, which net/http never repeats by itself, until an answer tells them to leave.
@@ -103,6 +108,71 @@ func TestTheStopCanBeWatched(t *testing.T) {
 	defer resp.Body.Close()
 	assert.Equal(t, 201, resp.StatusCode)
 	assert.Equal(t, 0, s.Wait(), "exit status; log:\n%s", s.Stderr.String())
+}
+
+// The last scrape of a stop is one that has seen nearly all of it.
+func TestMetricsAnswerWhileTheStoreCloses(t *testing.T) {
+	t.Parallel()
+	closing := make(chan struct{})
+	gs := shutdown.New(shutdown.Watch(func(step shutdown.Step) {
+		if step.Name == "notes" && step.State == shutdown.StateRunning {
+			close(closing)
+		}
+	}))
+	cfg, err := loadConfig(options{})
+	require.NoError(t, err)
+	log := slog.New(slog.DiscardHandler)
+	service, err := newService(cfg, log, gs.Draining())
+	require.NoError(t, err)
+	public, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	private, err := listenLoopback("127.0.0.1:0")
+	require.NoError(t, err)
+	assemble(gs, cfg, log, service, public, private)
+	require.NoError(t, gs.Start(t.Context()))
+
+	service.api.notes.mu.Lock() // so that Close takes its time
+	gs.Shutdown(nil)
+	<-closing
+	_, err = net.Dial("tcp", public.Addr().String())
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED, "the API is closed")
+	resp, err := http.Get("http://" + private.Addr().String() + "/metrics")
+	if assert.NoError(t, err) {
+		text, err := io.ReadAll(resp.Body)
+		assert.NoError(t, err)
+		assert.NoError(t, resp.Body.Close())
+		assert.Contains(t, string(text), "\nshutdown_draining 1\n")
+	}
+	service.api.notes.mu.Unlock()
+	assert.NoError(t, gs.Wait())
+	_, err = net.Dial("tcp", private.Addr().String())
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED, "the admin server is closed, too")
+}
+
+// Who takes a profile gets what there is, and does not hold the stop up.
+func TestProfileEndsWithTheStop(t *testing.T) {
+	t.Parallel()
+	s := start(t, "log: {level: info}")
+	resp, err := http.Get(s.admin + "/debug/pprof/trace?seconds=60") // its header comes at once
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	s.Signal(syscall.SIGTERM)
+	trace, err := io.ReadAll(resp.Body)
+	assert.NoError(t, err)
+	assert.NotEmpty(t, trace)
+	assert.Equal(t, 0, s.Wait(), "exit status; log:\n%s", s.Stderr.String())
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, flag := range []string{"-address", "-admin-address"} {
+		p := testproc.New(t, "main", "-config", writeConfig(t, "shutdown: {delay: 5s}"),
+			"-address", "127.0.0.1:0", "-admin-address", "127.0.0.1:0", flag, taken.Addr().String())
+		stoptest.PortInUse(t, p, 5*time.Second)
+	}
 }
 
 func TestSecondSignalExitsAtOnce(t *testing.T) {

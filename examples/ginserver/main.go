@@ -71,7 +71,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("server.adminAddress: %w", err), public.Close())
 	}
+	assemble(gs, cfg, log, service, public, private)
+	err = gs.Run(context.Background())
+	fmt.Fprint(stdout, gs.Report())
+	return err
+}
 
+// assemble tells gs what runs, and in which order it stops. What gs refuses comes out of its Run.
+func assemble(
+	gs *shutdown.GracefulShutdown, cfg config, log *slog.Logger, service *service,
+	public, private net.Listener,
+) {
 	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	srv := &http.Server{
 		Handler:           service.engine,
@@ -90,7 +100,6 @@ func run(args []string, stdout, stderr io.Writer) error {
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          errorLog,
 	}
-	// What one of these refuses comes out of Run.
 	gs.AddManager(posixsignal.New())
 	gs.AddCallback(
 		shutdown.Callback{
@@ -99,12 +108,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		shutdown.Closer("notes", service.api.notes),
 	)
 	gs.GoHTTP("api", srv, public)
-	// Last of all, so that somebody can watch the stop.
+	// Last of all, so that metrics of the stop can be fetched until the end.
 	gs.GoHTTP("admin", admin, private,
 		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
 	gs.Go("checks", service.checks.Run)
 	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, public, private) })
-	err = gs.Run(context.Background())
-	fmt.Fprint(stdout, gs.Report())
-	return err
 }

@@ -10,8 +10,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]func(){"main": main})
+	testproc.Main(map[string]func(){"main": main, "marked": mainThenMark})
 	os.Exit(m.Run())
+}
+
+// markVariable is the file that the mode "marked" writes when main has returned.
+const markVariable = "GRPCSERVER_TEST_MARK"
+
+func mainThenMark() {
+	main()
+	if err := os.WriteFile(os.Getenv(markVariable), nil, 0o600); err != nil {
+		os.Exit(9)
+	}
 }
 
 // A process is the program under test. Its log is its standard error.

@@ -166,14 +166,8 @@ func TestRequestIDGoesThroughTwoServers(t *testing.T) {
 func TestFailureOfTheServerBehindIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	behind := new(refusing)
-	server := grpc.NewServer()
-	demo.RegisterDemoServer(server, behind)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	a := start(t, "-name", "a", "-next", listener.Addr().String())
-	_, err = demo.NewDemoClient(dial(t, []*process{a})).Visit(inTime(t), &demo.VisitRequest{})
+	a := start(t, "-name", "a", "-next", serveDemo(t, behind))
+	_, err := demo.NewDemoClient(dial(t, []*process{a})).Visit(inTime(t), &demo.VisitRequest{})
 	assert.Equal(t, codes.Internal, status.Code(err))
 	assert.Equal(t, "the server behind has failed", status.Convert(err).Message())
 	assert.EqualValues(t, 4, behind.calls.Load())
@@ -237,6 +231,18 @@ func TestMaxConnectionAge(t *testing.T) {
 		connections[m[1]] = true
 	}
 	assert.GreaterOrEqual(t, len(connections), 2)
+}
+
+// serveDemo returns the address of a server of this process.
+func serveDemo(t *testing.T, service demo.DemoServer) (addr string) {
+	t.Helper()
+	server := grpc.NewServer()
+	demo.RegisterDemoServer(server, service)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
 }
 
 // What grpc's own client cannot be made to do: ping several times in a moment.

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"net"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,6 +21,8 @@ import (
 
 	"github.com/gracekit/gracekit/examples/grpcserver/client"
 	"github.com/gracekit/gracekit/examples/grpcserver/demo"
+	"github.com/gracekit/gracekit/examples/internal/stoptest"
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 const (
@@ -232,4 +235,56 @@ func TestStopWithSilentConnection(t *testing.T) {
 	require.NoError(t, err)
 	s.Signal(syscall.SIGTERM)
 	assert.Zero(t, s.Wait(), s.Stderr.String())
+}
+
+// A call that waits for the server behind is answered, although nobody reads the log. The mode marks
+// that main has returned, which it does when every callback has run.
+func TestStopWithoutAReaderOfTheLog(t *testing.T) {
+	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
+		behind := &waiting{called: make(chan struct{}), answer: make(chan struct{})}
+		mark := filepath.Join(t.TempDir(), "mark")
+		p := testproc.New(t, "marked", "-addr", "127.0.0.1:0", "-next", serveDemo(t, behind))
+		p.Cmd.Env = append(p.Cmd.Env, markVariable+"="+mark)
+		failed := make(chan error, 1)
+		return stoptest.Service{
+			Process: p,
+			Begin: func(log *testproc.Output) {
+				conn, err := client.DialPlain(log.Await(`msg=listening addr=(\S+) `)[1])
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = conn.Close() })
+				ctx := inTime(t)
+				go func() {
+					_, err := demo.NewDemoClient(conn).Visit(ctx, &demo.VisitRequest{})
+					failed <- err
+				}()
+				<-behind.called
+			},
+			Stopping: func() {
+				close(behind.answer)
+				assert.NoError(t, <-failed)
+			},
+			Ended: func() { assert.FileExists(t, mark, "main did not return") },
+		}
+	})
+}
+
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "5s")
+	stoptest.PortInUse(t, p, 5*time.Second)
+}
+
+// A waiting server has one call, and answers it when it is told to.
+type waiting struct {
+	demo.UnimplementedDemoServer
+	called, answer chan struct{}
+}
+
+func (w *waiting) Visit(context.Context, *demo.VisitRequest) (*demo.VisitResponse, error) {
+	close(w.called)
+	<-w.answer
+	return &demo.VisitResponse{}, nil
 }

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]func(){"main": main})
+	testproc.Main(map[string]func(){"main": main, "marked": mainThenMark})
 	os.Exit(m.Run())
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/examples/internal/stoptest"
 	"github.com/gracekit/gracekit/internal/testproc"
 )
 
@@ -50,27 +51,51 @@ func TestUpgrade(t *testing.T) {
 // slowRequest returns when a request is in its handler, where it stays until finish is called, which returns the answer.
 func (s *service) slowRequest() (finish func() string) {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { conn.Close() })
-	_, err = io.WriteString(conn, "POST /slow?for=0s HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
-	require.NoError(s.t, err)
+	return slowRequest(s.t, s.url)
+}
+
+func slowRequest(t *testing.T, url string) (finish func() string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	_, err = io.WriteString(conn, "POST /slow?for=0s HTTP/1.1\r\nHost: test\r\n"+
+		"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+	require.NoError(t, err)
 	lines := bufio.NewReader(conn)
 	line, err := lines.ReadString('\n') // 100: the handler reads the body
-	require.NoError(s.t, err)
-	require.Contains(s.t, line, "100 Continue")
+	require.NoError(t, err)
+	require.Contains(t, line, "100 Continue")
 	_, err = lines.ReadString('\n')
-	require.NoError(s.t, err)
+	require.NoError(t, err)
 	return func() string {
-		s.t.Helper()
+		t.Helper()
 		_, err := conn.Write([]byte("x"))
-		require.NoError(s.t, err)
+		require.NoError(t, err)
 		resp, err := http.ReadResponse(lines, nil)
-		require.NoError(s.t, err)
+		require.NoError(t, err)
 		body, err := io.ReadAll(resp.Body)
-		require.NoError(s.t, err)
+		require.NoError(t, err)
 		return string(body)
 	}
+}
+
+// The pid file is removed after the last callback.
+func TestStopWithoutAReaderOfTheLog(t *testing.T) {
+	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
+		pidFile := filepath.Join(t.TempDir(), "pid")
+		p := testproc.New(t, "main", "-addr", "127.0.0.1:0", "-pid-file", pidFile, "-linger", "100ms")
+		var finish func() string
+		return stoptest.Service{
+			Process: p,
+			Begin: func(log *testproc.Output) {
+				finish = slowRequest(t, log.Await(`msg=serving .* url=(\S+)/ `)[1])
+				assert.FileExists(t, pidFile)
+			},
+			Stopping: func() { assert.Contains(t, finish(), "that took 0s") },
+			Ended:    func() { assert.NoFileExists(t, pidFile) },
+		}
+	})
 }
 
 // The second generation is replaced while the first one still drains, which is nothing that this one has to complain about.

@@ -33,11 +33,16 @@ type process struct {
 // args say otherwise.
 func start(t *testing.T, file string, args ...string) *process {
 	t.Helper()
-	args = append([]string{"-journal", file, "-addr", "127.0.0.1:0",
-		"-collect-every", "1h", "-collect-takes", "0s", "-report-every", "1h", "-report-takes", "0s"}, args...)
-	p := testproc.Start(t, "main", args...)
+	p := newProcess(t, file, args...).Start()
 	health := p.Stderr.Await(`msg=started .* health=(\S+)/livez`)[1]
 	return &process{Process: p, t: t, file: file, health: health}
+}
+
+func newProcess(t *testing.T, file string, args ...string) *testproc.Process {
+	t.Helper()
+	args = append([]string{"-journal", file, "-addr", "127.0.0.1:0",
+		"-collect-every", "1h", "-collect-takes", "0s", "-report-every", "1h", "-report-takes", "0s"}, args...)
+	return testproc.New(t, "main", args...)
 }
 
 // stop asks with a SIGTERM, and expects that no tick began after it was received and that none was left unfinished.

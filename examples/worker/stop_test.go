@@ -13,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gracekit/gracekit/examples/internal/stoptest"
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 // Busy jobs: collect takes as long as its interval, so that there is nearly always a tick in progress.
@@ -176,4 +179,23 @@ func TestHungTickIsGivenUpAtGrace(t *testing.T) {
 	next.Stderr.Await(`msg="tick done" job=collect requestID=\S+ tick=` + hung.key())
 	next.stop()
 	requireNothingLost(t, file)
+}
+
+// The tick in flight is finished, and the journal says so, although nobody reads the log.
+func TestStopWithoutAReaderOfTheLog(t *testing.T) {
+	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
+		file := newFile(t)
+		return stoptest.Service{
+			Process: newProcess(t, file, "-collect-every", "50ms", "-collect-takes", "500ms"),
+			Begin:   func(log *testproc.Output) { log.Await(`msg="tick begins"`) },
+			Ended: func() {
+				rows := readTicks(t, file)
+				assert.NotEmpty(t, rows)
+				for _, r := range rows {
+					assert.Equal(t, "done", r.state, r.key())
+				}
+				assert.NoFileExists(t, file+"-wal", "the journal was not closed")
+			},
+		}
+	})
 }
