@@ -52,7 +52,7 @@ func TestErrorsOfAddComeOutOfStartAndRun(t *testing.T) {
 		if name == "HoldListener" {
 			continue // neither Add… nor Go…: its result cannot be left unlooked at
 		}
-		begin := func(t *testing.T) (gs service, addErr error, good *listener) {
+		begin := func(t *testing.T) (gs service, good *listener, addErr error) {
 			gs, good = newService(t), newListener()
 			never := func(context.Context) error { t.Error("started"); return nil }
 			gs.managers(&manager{name: "m", start: func(ctx context.Context, _ func(error)) error {
@@ -62,10 +62,10 @@ func TestErrorsOfAddComeOutOfStartAndRun(t *testing.T) {
 			require.NoError(t, gs.GoHTTP("good", &http.Server{ErrorLog: nil}, good))
 			addErr = add(gs)
 			require.Error(t, addErr)
-			return gs, addErr, good
+			return gs, good, addErr
 		}
 		bubble(t, name+", Start", func(t *testing.T) {
-			gs, addErr, _ := begin(t)
+			gs, _, addErr := begin(t)
 			for range 2 {
 				assert.EqualError(t, gs.Start(t.Context()), addErr.Error())
 				assert.ErrorIs(t, gs.Start(t.Context()), addErr)
@@ -74,7 +74,7 @@ func TestErrorsOfAddComeOutOfStartAndRun(t *testing.T) {
 			require.NoError(t, gs.stop(), "what is wrong was said by Start")
 		})
 		bubble(t, name+", Run", func(t *testing.T) {
-			gs, addErr, good := begin(t)
+			gs, good, addErr := begin(t)
 			flushed := gs.flushing()
 			err := gs.Run(t.Context())
 			assert.ErrorIs(t, err, addErr)

@@ -98,7 +98,6 @@ type planManager struct {
 	askAt         []time.Duration
 	err           error // its reason
 
-	request  func(error)
 	released int
 	report   shutdown.Report // what the finish hook got
 }

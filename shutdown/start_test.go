@@ -314,8 +314,7 @@ func TestStartAndStopRace(t *testing.T) {
 // stop at the same time. This is for the race detector.
 func TestRunThatFailsAndShutdownRace(t *testing.T) {
 	for range 20 {
-		var gs service
-		gs = newService(t, shutdown.Delay(time.Hour), shutdown.Grace(2*time.Hour))
+		gs := newService(t, shutdown.Delay(time.Hour), shutdown.Grace(2*time.Hour))
 		var all sync.WaitGroup
 		gs.managers(
 			&manager{name: "releases", release: func() { gs.Shutdown(nil) }},
