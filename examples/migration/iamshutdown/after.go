@@ -3,7 +3,6 @@ package iamshutdown
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -14,18 +13,14 @@ import (
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
 )
 
-func after(ctx context.Context, db *sql.DB, srv *http.Server, grpcServer *grpc.Server, grpcListener net.Listener) error {
+func after(
+	ctx context.Context, db *sql.DB, srv *http.Server, listener net.Listener,
+	grpcServer *grpc.Server, grpcListener net.Listener,
+) error {
 	gs := shutdown.New(shutdown.Grace(25*time.Second), shutdown.Delay(5*time.Second))
-	err := errors.Join(
-		gs.AddManager(posixsignal.New()),
-		gs.AddHTTPServer("http", srv),
-		gs.AddGRPCServer("grpc", grpcServer),
-		gs.AddCallback(shutdown.Closer("mysql", db)),
-		gs.Go("grpc", func(context.Context) error { return grpcServer.Serve(grpcListener) }),
-		gs.Go("http", func(context.Context) error { return srv.ListenAndServe() }),
-	)
-	if err != nil {
-		return err
-	}
-	return gs.Run(ctx) // until everything above is done
+	gs.AddManager(posixsignal.New())
+	gs.AddCallback(shutdown.Closer("mysql", db))
+	gs.GoHTTP("http", srv, listener)
+	gs.GoGRPC("grpc", grpcServer, grpcListener)
+	return gs.Run(ctx) // until everything above is done; what was refused comes out here, too
 }

@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	process.Main(m, map[string]func(){
 		"before": func() { before(newDB(), newServer(), grpc.NewServer(), listen()) },
 		"after": func() {
-			if err := after(context.Background(), newDB(), newServer(), grpc.NewServer(), listen()); err != nil {
+			err := after(context.Background(), newDB(), newServer(), listen(), grpc.NewServer(), listen())
+			if err != nil {
 				log.Fatal(err)
 			}
 		},
