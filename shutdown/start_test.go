@@ -320,7 +320,7 @@ func TestRunThatFailsAndShutdownRace(t *testing.T) {
 		gs.managers(
 			&manager{name: "releases", release: func() { gs.Shutdown(nil) }},
 			&manager{name: "fails", start: func(context.Context, func(error)) error {
-				all.Go(func() { gs.Shutdown(nil); _ = gs.Report().String(); gs.Hurry() })
+				all.Go(func() { gs.Shutdown(nil); _ = gs.Report().String() })
 				return errTest
 			}},
 		)
@@ -333,4 +333,19 @@ func TestRunThatFailsAndShutdownRace(t *testing.T) {
 		}
 		assert.True(t, flushed.Load())
 	}
+}
+
+// A failure of a manager's Start is not lost because somebody has requested the stop meanwhile.
+func TestFailureOfAManagersStartDuringTheStopIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gs service
+		gs = newService(t)
+		gs.managers(&manager{name: "broken", start: func(context.Context, func(error)) error {
+			gs.Shutdown(nil)
+			return errTest
+		}})
+		err := gs.Run(t.Context())
+		assert.ErrorIs(t, err, errTest)
+		assert.ErrorContains(t, err, "broken")
+	})
 }
