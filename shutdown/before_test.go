@@ -79,7 +79,7 @@ func TestBeforeMayComeFromAnybodyWhoAsks(t *testing.T) {
 			gs.managers(shutdown.Poll("spot", sec, func(context.Context) (bool, error) {
 				return true, reason()
 			}))
-			gs.start()
+			_ = gs.Start(gs.t.Context()) // the poll may be the first
 		},
 		"ContextDone": func(gs service) {
 			ctx, cancel := context.WithCancelCause(gs.t.Context())

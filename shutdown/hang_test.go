@@ -24,7 +24,7 @@ var hangs = []struct {
 	{"10,000 callbacks", 0, 10_000},
 }
 
-// hangingService returns a service of which everything but PhaseFlush hangs until release is called.
+// hangingService returns a service in which all but PhaseFlush hangs until release is called.
 func hangingService(tb testing.TB, goroutines, callbacks int, opts ...shutdown.Option) (
 	gs *shutdown.GracefulShutdown, flushed *atomic.Bool, release func(),
 ) {

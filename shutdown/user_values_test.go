@@ -58,10 +58,13 @@ func (m *badManager) do(method string) {
 	}
 }
 
-func (m *badManager) Name() string                               { m.do("Name"); return "culprit" }
-func (m *badManager) Start(context.Context, func(error)) error   { m.do("Start"); return nil }
-func (m *badManager) ShutdownStart(context.Context, error) error { m.do("ShutdownStart"); return nil }
-func (m *badManager) Release()                                   { m.do("Release") }
+func (m *badManager) Name() string                             { m.do("Name"); return "culprit" }
+func (m *badManager) Start(context.Context, func(error)) error { m.do("Start"); return nil }
+func (m *badManager) ShutdownStart(context.Context, error) error {
+	m.do("ShutdownStart")
+	return nil
+}
+func (m *badManager) Release() { m.do("Release") }
 func (m *badManager) ShutdownFinish(context.Context, shutdown.Report) error {
 	m.do("ShutdownFinish")
 	return nil

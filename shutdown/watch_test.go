@@ -93,8 +93,8 @@ func TestWatchSeesWhatIsSkipped(t *testing.T) {
 func TestWatchThatBlocksCostsARowAndNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := makeRelease(t)
-		calls := 0
-		gs := newService(t, shutdown.Watch(func(shutdown.Step) { calls++; <-release }))
+		var calls atomic.Int32
+		gs := newService(t, shutdown.Watch(func(shutdown.Step) { calls.Add(1); <-release }))
 		var j journal
 		j.add("trigger")
 		for _, phase := range []shutdown.Phase{100, 200, 300, 400} {
@@ -104,7 +104,7 @@ func TestWatchThatBlocksCostsARowAndNoTime(t *testing.T) {
 		assert.Equal(t,
 			[]string{"0s trigger", "1s ingress", "2s work", "3s store", "4s flush"}, j.lines)
 		require.ErrorIs(t, err, shutdown.ErrTimeout)
-		assert.Equal(t, 1, calls)
+		assert.EqualValues(t, 1, calls.Load())
 		assert.Equal(t, shutdown.StateTimeout, stageRow(gs.Report(), "observers").State)
 		assert.LessOrEqual(t, took, 4*sec+100*ms+notice)
 	})
