@@ -74,7 +74,7 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 
 // Who hangs in a later phase is in the profile that was taken for an earlier one, or has a row.
 func TestProfileIsTakenOnce(t *testing.T) {
-	gs, _, release := hangingService(t, 100, 3, shutdown.Grace(100*ms), shutdown.Tail(100*ms))
+	gs, _, release := hangingService(t, 100, 3, shutdown.Grace(sec), shutdown.Tail(sec))
 	defer release()
 	require.NoError(t, gs.AddCallback(shutdown.Callback{
 		Name: "store", Phase: shutdown.PhaseStore, Func: hanging(t),
