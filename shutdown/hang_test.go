@@ -53,7 +53,8 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 	}
 	for _, tt := range hangs {
 		t.Run(tt.name, func(t *testing.T) {
-			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks, shutdown.Grace(sec))
+			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks,
+				shutdown.Grace(2*sec), shutdown.Tail(20*sec))
 			defer release()
 			gs.Shutdown(nil)
 			err := gs.Wait()
