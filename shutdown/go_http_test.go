@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,4 +323,48 @@ func TestGoHTTPWhenTheStopComesBeforeStart(t *testing.T) {
 		assert.Zero(t, time.Since(begin))
 		assertClosed(t, l)
 	})
+}
+
+// A Serve that fails is said once, as a component that fails is.
+func TestFailureOfGoHTTPIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var handled []error
+		var log strings.Builder
+		gs := newService(t, shutdown.Delay(5*sec), shutdown.Logger(textLogger(&log)),
+			shutdown.ErrorHandler(func(err error) { handled = append(handled, err) }))
+		assert.NoError(t, gs.GoHTTP("api", &http.Server{}, failingListener{newListener()}))
+		err := gs.Run(t.Context())
+		assert.EqualError(t, err, "component api: test: some failure")
+		assert.Len(t, handled, 1)
+		assert.Equal(t, 1, strings.Count(log.String(), "level=ERROR msg=\"shutdown step failed\""),
+			log.String())
+	})
+}
+
+// For the race detector.
+func TestTwoListenersOfOneServerBeginTogether(t *testing.T) {
+	for range 50 {
+		gs := newService(t, shutdown.Linger(0))
+		srv := &http.Server{Handler: answers("ok")}
+		a, b := gs.goHTTP("api", srv), gs.goHTTP("api", srv)
+		gs.start()
+		for _, l := range []*listener{a, b} {
+			c := l.dial(t)
+			c.get("/")
+			_ = c.Close()
+		}
+		require.NoError(t, gs.stop())
+	}
+}
+
+// For the race detector.
+func TestServeThatBeginsAndTheStopRace(t *testing.T) {
+	for range 200 {
+		gs := newService(t, shutdown.Linger(5*ms))
+		for _, name := range []string{"a", "b", "c"} {
+			gs.goHTTP(name, &http.Server{Handler: answers("ok")})
+		}
+		gs.start()
+		require.NoError(t, gs.stop())
+	}
 }

@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -106,6 +107,33 @@ func BenchmarkStopThatHangs(b *testing.B) {
 			}
 			b.ReportMetric(float64(over), "ns-over-Grace+Tail")
 			b.ReportMetric(float64(stacks), "stack-bytes")
+		})
+	}
+}
+
+// Whatever is abandoned has its stack in the report, a Watch, a Logger and an ErrorHandler, too.
+func TestStacksHoldAnObserverThatHangs(t *testing.T) {
+	for who, option := range map[string]func(hang func()) shutdown.Option{
+		"Watch": func(hang func()) shutdown.Option {
+			return shutdown.Watch(func(shutdown.Step) { hang() })
+		},
+		"ErrorHandler": func(hang func()) shutdown.Option {
+			return shutdown.ErrorHandler(func(error) { hang() })
+		},
+		"Logger": func(hang func()) shutdown.Option {
+			return shutdown.Logger(slog.New(logHandler(func() error { hang(); return nil })))
+		},
+	} {
+		bubble(t, who, func(t *testing.T) {
+			release := makeRelease(t)
+			gs := newService(t, shutdown.Grace(10*sec),
+				option(func() { _ = theCulprit(release) }))
+			gs.callback("fails", 100, returns(errTest))
+			gs.start()
+			require.ErrorIs(t, gs.stop(), shutdown.ErrTimeout)
+			r := gs.Report()
+			assert.Equal(t, shutdown.StateTimeout, stageRow(r, "observers").State)
+			assert.Contains(t, string(r.Stacks), "shutdown_test.theCulprit")
 		})
 	}
 }
