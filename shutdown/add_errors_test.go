@@ -35,8 +35,10 @@ var badAdds = map[string]func(gs service) error{
 		return gs.AddServer("echo", &plainServer{shutdown: returns(nil)},
 			shutdown.InPhase(shutdown.PhaseFlush))
 	},
-	"GoHTTP":              func(gs service) error { return gs.GoHTTP("api", nil, newListener()) },
-	"GoHTTP, no name":     func(gs service) error { return gs.GoHTTP("", &http.Server{}, newListener()) },
+	"GoHTTP": func(gs service) error { return gs.GoHTTP("api", nil, newListener()) },
+	"GoHTTP, no name": func(gs service) error {
+		return gs.GoHTTP("", &http.Server{}, newListener())
+	},
 	"GoHTTP, no listener": func(gs service) error { return gs.GoHTTP("api", &http.Server{}, nil) },
 	"GoGRPC":              func(gs service) error { return gs.GoGRPC("rpc", nil, newListener()) },
 	"GoGRPC, no listener": func(gs service) error { return gs.GoGRPC("rpc", &rpcServer{}, nil) },

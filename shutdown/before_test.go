@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,7 +80,7 @@ func TestBeforeMayComeFromAnybodyWhoAsks(t *testing.T) {
 			gs.managers(shutdown.Poll("spot", sec, func(context.Context) (bool, error) {
 				return true, reason()
 			}))
-			gs.start()
+			_ = gs.Start(gs.t.Context()) // the poll may be the first
 		},
 		"ContextDone": func(gs service) {
 			ctx, cancel := context.WithCancelCause(gs.t.Context())
@@ -270,5 +271,58 @@ func TestBeforeAndHurry(t *testing.T) {
 		require.True(t, gs.Hurry())
 		_ = gs.Wait()
 		assertTook(t, 3*sec, time.Since(begin))
+	})
+}
+
+func TestBeforeSaysWhatItsReasonSays(t *testing.T) {
+	err := shutdown.Before(time.Now().Add(time.Minute), errTest)
+	assert.EqualError(t, err, errTest.Error())
+}
+
+// A stop in progress that is told that its time is over still has a moment to flush.
+func TestLaterDeadlineInThePastStillFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newService(t, shutdown.Delay(5*sec))
+		gs.callback("work", shutdown.PhaseWork, hanging(t))
+		flushed := gs.flushing()
+		gs.start()
+		gs.Shutdown(nil)
+		time.Sleep(sec)
+		begin := time.Now()
+		gs.Shutdown(shutdown.Before(begin.Add(-time.Hour), errTest))
+		_ = gs.Wait()
+		assert.LessOrEqual(t, time.Since(begin), sec)
+		assert.True(t, flushed.Load(), "PhaseFlush has not run: %s", gs.Report())
+	})
+}
+
+// For the race detector.
+func TestStopThatBeginsAndAnEarlierEndRace(t *testing.T) {
+	for range 200 {
+		gs := newService(t)
+		gs.callback("c", 100, returns(nil))
+		gs.start()
+		var all sync.WaitGroup
+		all.Go(func() { gs.Shutdown(shutdown.Before(time.Now().Add(10*sec), nil)) })
+		all.Go(func() { gs.Shutdown(shutdown.Before(time.Now().Add(5*sec), nil)) })
+		all.Go(func() { gs.Hurry() })
+		all.Wait()
+		_ = gs.Wait()
+	}
+}
+
+// The platform is told, even if its deadline is over.
+func TestDeadlineInThePastLeavesTheStartHooksAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := false
+		gs := newService(t)
+		gs.managers(&manager{name: "m", begin: func(context.Context, error) error {
+			told = true
+			return nil
+		}})
+		gs.start()
+		gs.Shutdown(shutdown.Before(gs.Report().Start, nil))
+		_ = gs.Wait()
+		assert.True(t, told, "the platform was not told")
 	})
 }

@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -24,8 +25,7 @@ var hangs = []struct {
 	{"10,000 callbacks", 0, 10_000},
 }
 
-// hangingService returns a service of which everything but PhaseFlush hangs until release is
-// called.
+// hangingService returns a service in which all but PhaseFlush hangs until release is called.
 func hangingService(tb testing.TB, goroutines, callbacks int, opts ...shutdown.Option) (
 	gs *shutdown.GracefulShutdown, flushed *atomic.Bool, release func(),
 ) {
@@ -54,9 +54,8 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 	}
 	for _, tt := range hangs {
 		t.Run(tt.name, func(t *testing.T) {
-			// The profile gets what is left of Tail, which is plenty here, for a busy machine.
 			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks,
-				shutdown.Grace(sec), shutdown.Tail(time.Minute))
+				shutdown.Grace(2*sec), shutdown.Tail(20*sec))
 			defer release()
 			gs.Shutdown(nil)
 			err := gs.Wait()
@@ -77,7 +76,7 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 
 // Who hangs in a later phase is in the profile that was taken for an earlier one, or has a row.
 func TestProfileIsTakenOnce(t *testing.T) {
-	gs, _, release := hangingService(t, 100, 3, shutdown.Grace(100*ms), shutdown.Tail(100*ms))
+	gs, _, release := hangingService(t, 100, 3, shutdown.Grace(sec), shutdown.Tail(sec))
 	defer release()
 	require.NoError(t, gs.AddCallback(shutdown.Callback{
 		Name: "store", Phase: shutdown.PhaseStore, Func: hanging(t),
@@ -108,6 +107,33 @@ func BenchmarkStopThatHangs(b *testing.B) {
 			}
 			b.ReportMetric(float64(over), "ns-over-Grace+Tail")
 			b.ReportMetric(float64(stacks), "stack-bytes")
+		})
+	}
+}
+
+// Whatever is abandoned has its stack in the report, a Watch, a Logger and an ErrorHandler, too.
+func TestStacksHoldAnObserverThatHangs(t *testing.T) {
+	for who, option := range map[string]func(hang func()) shutdown.Option{
+		"Watch": func(hang func()) shutdown.Option {
+			return shutdown.Watch(func(shutdown.Step) { hang() })
+		},
+		"ErrorHandler": func(hang func()) shutdown.Option {
+			return shutdown.ErrorHandler(func(error) { hang() })
+		},
+		"Logger": func(hang func()) shutdown.Option {
+			return shutdown.Logger(slog.New(logHandler(func() error { hang(); return nil })))
+		},
+	} {
+		bubble(t, who, func(t *testing.T) {
+			release := makeRelease(t)
+			gs := newService(t, shutdown.Grace(10*sec),
+				option(func() { _ = theCulprit(release) }))
+			gs.callback("fails", 100, returns(errTest))
+			gs.start()
+			require.ErrorIs(t, gs.stop(), shutdown.ErrTimeout)
+			r := gs.Report()
+			assert.Equal(t, shutdown.StateTimeout, stageRow(r, "observers").State)
+			assert.Contains(t, string(r.Stacks), "shutdown_test.theCulprit")
 		})
 	}
 }

@@ -194,3 +194,32 @@ func TestGRPCOnThePortOfAnHTTPServerIsStoppedAfterIt(t *testing.T) {
 		<-cut
 	})
 }
+
+func TestBaseContextThatIsSetBeforeServeIsWrapped(t *testing.T) {
+	for how, add := range map[string]func(gs service, srv *http.Server) *listener{
+		"AddHTTPServer": func(gs service, srv *http.Server) *listener { return gs.serveInMemory(srv) },
+		"GoHTTP":        func(gs service, srv *http.Server) *listener { return gs.goHTTP("api", srv) },
+	} {
+		bubble(t, how, func(t *testing.T) {
+			type key struct{}
+			gs := newService(t, shutdown.Linger(5*sec))
+			release := gs.holdStop()
+			srv := &http.Server{Handler: http.HandlerFunc(
+				func(_ http.ResponseWriter, r *http.Request) {
+					assert.Equal(t, "mine", r.Context().Value(key{}))
+				})}
+			l := add(gs, srv)
+			srv.BaseContext = func(net.Listener) context.Context {
+				return context.WithValue(context.Background(), key{}, "mine")
+			}
+			gs.start()
+			c := l.dial(t)
+			require.False(t, c.get("/"))
+			synctest.Wait()
+			gs.Shutdown(nil)
+			assert.True(t, c.get("/"), "Connection: close")
+			release()
+			require.NoError(t, gs.Wait())
+		})
+	}
+}

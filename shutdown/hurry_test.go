@@ -271,3 +271,22 @@ func TestHurryMayBeCalledFromWithin(t *testing.T) {
 		assert.True(t, flushed.Load())
 	})
 }
+
+// A start hook that has not begun when Hurry comes has its share of Tail, like everything else.
+func TestHurryBeforeTheStartHooksLeavesThemTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := false
+		gs := newService(t)
+		gs.managers(&manager{name: "m", begin: func(ctx context.Context, _ error) error {
+			told = true
+			return ctx.Err()
+		}})
+		flushed := gs.flushing()
+		gs.start()
+		gs.Shutdown(nil)
+		require.True(t, gs.Hurry())
+		assert.NoError(t, gs.Wait(), "%s", gs.Report())
+		assert.True(t, told, "the platform was not told")
+		assert.True(t, flushed.Load())
+	})
+}

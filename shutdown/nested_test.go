@@ -151,3 +151,34 @@ func TestNestedServiceThatIsQuickTakesNoTime(t *testing.T) {
 		assert.Zero(t, took)
 	})
 }
+
+// A nested service is told of an end that comes nearer while both of them stop.
+func TestNestedServicesFollowTheEndOfTheOneAround(t *testing.T) {
+	bubble(t, "when a deadline comes during the stop", func(t *testing.T) {
+		f := newFamily(t)
+		f.outer.Shutdown(nil)
+		time.Sleep(2 * sec)
+		begin := time.Now()
+		f.outer.Shutdown(shutdown.Before(begin.Add(4*sec), errTest))
+		_ = f.outer.Wait()
+		assert.LessOrEqual(t, time.Since(begin), 4*sec+notice)
+		f.assertFlushedInOrder(t)
+	})
+	bubble(t, "when the outermost is hurried during the stop", func(t *testing.T) {
+		outer := newService(t, shutdown.Grace(10*sec), shutdown.Tail(4*sec))
+		inner := newService(t, shutdown.Grace(30*sec))
+		outer.component("inner", inner.Run)
+		outer.callback("flush", shutdown.PhaseFlush, func(context.Context) error {
+			time.Sleep(2 * sec)
+			return nil
+		})
+		inner.callback("hangs", shutdown.PhaseWork, hanging(t))
+		flushed := inner.flushing()
+		outer.start()
+		outer.Shutdown(nil)
+		time.Sleep(sec)
+		require.True(t, outer.Hurry())
+		_ = outer.Wait()
+		assert.True(t, flushed.Load(), "the inner one: %s", inner.Report())
+	})
+}

@@ -15,11 +15,8 @@ import (
 )
 
 func TestRegister(t *testing.T) {
-	var mu sync.Mutex
 	callback := func(name string, ran *[]string) shutdown.Callback {
 		return shutdown.Callback{Name: name, Func: func(context.Context) error {
-			mu.Lock()
-			defer mu.Unlock()
 			*ran = append(*ran, name)
 			return nil
 		}}
@@ -42,9 +39,12 @@ func TestRegister(t *testing.T) {
 		assert.Len(t, gs.Report().Steps, 1)
 	})
 	bubble(t, "remove of one of two that are equal", func(t *testing.T) {
-		var ran []string
+		var ran atomic.Int32
 		gs := newService(t)
-		same := callback("same", &ran)
+		same := shutdown.Callback{Name: "same", Func: func(context.Context) error {
+			ran.Add(1)
+			return nil
+		}}
 		remove, err := gs.Register(same)
 		require.NoError(t, err)
 		_, err = gs.Register(same)
@@ -53,7 +53,7 @@ func TestRegister(t *testing.T) {
 		assert.True(t, remove())
 		assert.False(t, remove())
 		require.NoError(t, gs.stop())
-		assert.Len(t, ran, 2)
+		assert.EqualValues(t, 2, ran.Load())
 	})
 	bubble(t, "after the trigger it is too late", func(t *testing.T) {
 		var ran []string
@@ -89,8 +89,7 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-// Exactly one of the two closes what is to be closed: the owner, whose remove was true, or the
-// stop.
+// Exactly one of the two closes the resource: the owner, whose remove was true, or the stop.
 func TestRemoveAndTheTriggerRace(t *testing.T) {
 	race := func(t *testing.T) {
 		const n = 50

@@ -319,7 +319,7 @@ func TestRunThatFailsAndShutdownRace(t *testing.T) {
 		gs.managers(
 			&manager{name: "releases", release: func() { gs.Shutdown(nil) }},
 			&manager{name: "fails", start: func(context.Context, func(error)) error {
-				all.Go(func() { gs.Shutdown(nil); _ = gs.Report().String(); gs.Hurry() })
+				all.Go(func() { gs.Shutdown(nil); _ = gs.Report().String() })
 				return errTest
 			}},
 		)
@@ -331,5 +331,59 @@ func TestRunThatFailsAndShutdownRace(t *testing.T) {
 			assert.ErrorIs(t, err, errTest)
 		}
 		assert.True(t, flushed.Load())
+	}
+}
+
+// A failure of a manager's Start is not lost because somebody has requested the stop meanwhile.
+func TestFailureOfAManagersStartDuringTheStopIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gs service
+		gs = newService(t)
+		gs.managers(&manager{name: "broken", start: func(context.Context, func(error)) error {
+			gs.Shutdown(nil)
+			return errTest
+		}})
+		err := gs.Run(t.Context())
+		assert.ErrorIs(t, err, errTest)
+		assert.ErrorContains(t, err, "broken")
+	})
+}
+
+// A Start that hangs is named, whatever has ended the time of the stop.
+func TestStartThatHangsIsNamedWhateverEndsTheStop(t *testing.T) {
+	for name, end := range map[string]func(gs service){
+		"Hurry":  func(gs service) { gs.Shutdown(nil); gs.Hurry() },
+		"Before": func(gs service) { gs.Shutdown(shutdown.Before(time.Now(), nil)) },
+		"Grace":  func(gs service) { gs.Shutdown(nil) },
+	} {
+		bubble(t, name, func(t *testing.T) {
+			hang := hanging(t)
+			gs := newService(t)
+			gs.managers(&manager{name: "deaf", start: func(ctx context.Context, _ func(error)) error {
+				return hang(ctx)
+			}})
+			flushed := gs.flushing()
+			go func() { _ = gs.Start(t.Context()) }()
+			synctest.Wait()
+			end(gs)
+			assert.ErrorContains(t, gs.Wait(), "deaf")
+			assert.True(t, flushed.Load())
+		})
+	}
+}
+
+// A manager's failure to start comes out of Run, also if the stop is requested in that moment.
+func TestFailureOfAManagersStartIsNotLostToARequest(t *testing.T) {
+	for range 2000 {
+		var gs service
+		gs = newService(t)
+		var all sync.WaitGroup
+		gs.managers(&manager{name: "fails", start: func(context.Context, func(error)) error {
+			all.Go(func() { gs.Shutdown(nil) })
+			return errTest
+		}})
+		err := gs.Run(t.Context())
+		all.Wait()
+		require.ErrorIs(t, err, errTest)
 	}
 }

@@ -231,7 +231,7 @@ func TestErrorsOfUsersAreCalledUnderGuard(t *testing.T) {
 			gs.managers(shutdown.Poll("culprit", sec, func(context.Context) (bool, error) {
 				return true, err
 			}))
-			_ = gs.Start(gs.t.Context()) // the poll may ask while this is in progress
+			_ = gs.Start(gs.t.Context()) // the poll may be the first
 		}},
 		"error of a poll": {noRow: true, begin: func(gs service, err error) {
 			gs.managers(shutdown.Poll("culprit", sec, func(context.Context) (bool, error) {
@@ -277,6 +277,7 @@ func TestErrorsOfUsersAreCalledUnderGuard(t *testing.T) {
 				_ = gs.Wait()
 				assert.LessOrEqual(t, time.Since(trigger), grace+tail)
 				assert.True(t, flushed, "PhaseFlush has not run")
+				synctest.Wait()
 				r := gs.Report()
 				// The text of an error is taken once. What a report does later calls nobody.
 				before := hostileCalls(err)

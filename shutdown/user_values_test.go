@@ -58,10 +58,13 @@ func (m *badManager) do(method string) {
 	}
 }
 
-func (m *badManager) Name() string                               { m.do("Name"); return "culprit" }
-func (m *badManager) Start(context.Context, func(error)) error   { m.do("Start"); return nil }
-func (m *badManager) ShutdownStart(context.Context, error) error { m.do("ShutdownStart"); return nil }
-func (m *badManager) Release()                                   { m.do("Release") }
+func (m *badManager) Name() string                             { m.do("Name"); return "culprit" }
+func (m *badManager) Start(context.Context, func(error)) error { m.do("Start"); return nil }
+func (m *badManager) ShutdownStart(context.Context, error) error {
+	m.do("ShutdownStart")
+	return nil
+}
+func (m *badManager) Release() { m.do("Release") }
 func (m *badManager) ShutdownFinish(context.Context, shutdown.Report) error {
 	m.do("ShutdownFinish")
 	return nil
@@ -353,5 +356,23 @@ func TestWatchesAndHandlersAreCalledUnderGuard(t *testing.T) {
 		}
 		_, ok := errors.AsType[*shutdown.PanicError](err)
 		assert.Equal(t, way == "panics", ok)
+	})
+}
+
+// A manager's Start that hangs until the context of Run ends is an error of Run.
+func TestManagerWhoseStartHangsHasARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newService(t, shutdown.Grace(10*sec))
+		hang := hanging(t)
+		gs.managers(&manager{name: "deaf", start: func(ctx context.Context, _ func(error)) error {
+			return hang(ctx)
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), sec)
+		defer cancel()
+		err := gs.Run(ctx)
+		assert.ErrorIs(t, err, shutdown.ErrTimeout)
+		assert.ErrorContains(t, err, "deaf")
+		assert.Equal(t, shutdown.StateTimeout, row(t, gs.Report(), "deaf").State)
+		assert.NotEmpty(t, gs.Report().Stacks)
 	})
 }
