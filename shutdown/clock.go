@@ -2,7 +2,6 @@ package shutdown
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -117,7 +116,7 @@ type deadline struct {
 }
 
 func (d *deadline) Error() string {
-	return fmt.Sprintf("%s, before %s", guard.Text(d.reason), d.at.Format(time.RFC3339))
+	return guard.Text(d.reason)
 }
 
 func (d *deadline) Unwrap() error { return d.reason }

@@ -13,8 +13,7 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// conns tracks the open connections of a server, by what it tells its ConnState. The zero value is
-// ready to use.
+// conns tracks the open connections of a server, by what it tells its ConnState.
 type conns struct {
 	mu    sync.Mutex
 	open  map[net.Conn]conn
@@ -28,7 +27,6 @@ type conn struct {
 }
 
 func (c *conns) watch(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
-	c.open = make(map[net.Conn]conn)
 	return func(nc net.Conn, state http.ConnState) {
 		if reflect.ValueOf(nc).Comparable() { // a listener of the caller's may give anything
 			c.note(nc, state)

@@ -20,33 +20,38 @@ func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("shutdown: DrainHandler: next must not be nil")
 	}
-	return gs.drainHandler(next, nil)
+	return &leavingHandler{next, gs, nil}
 }
 
-// drainHandler is DrainHandler for a server, if server is not nil.
-func (gs *GracefulShutdown) drainHandler(next http.Handler, server *httpServer) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		dw := &drainWriter{ResponseWriter: w, gone: r.Context().Done(), goAway: goAwayOf(r)}
-		switch {
-		case server != nil && server.step.stage.phase > PhaseIngress:
-			dw.leave = server.ingress
-		case r.ProtoMajor >= 2:
-			dw.leave = gs.leaving
-		default:
-			dw.leave = gs.draining
+// A leavingHandler is what DrainHandler returns.
+type leavingHandler struct {
+	next   http.Handler
+	gs     *GracefulShutdown
+	server *httpServer // whose handler it is, or nil
+}
+
+func (h *leavingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	gs, server := h.gs, h.server
+	dw := &drainWriter{ResponseWriter: w, gone: r.Context().Done(), goAway: goAwayOf(r)}
+	switch {
+	case server != nil && server.step.stage.phase > PhaseIngress:
+		dw.leave = server.ingress
+	case r.ProtoMajor >= 2:
+		dw.leave = gs.leaving
+	default:
+		dw.leave = gs.draining
+	}
+	if server != nil {
+		server.inFlight.Add(1)
+		defer server.inFlight.Add(-1)
+		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			server.sawGRPC.Store(true)
 		}
-		if server != nil {
-			server.inFlight.Add(1)
-			defer server.inFlight.Add(-1)
-			if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-				server.sawGRPC.Store(true)
-			}
-		}
-		dw.goAway.event()
-		next.ServeHTTP(dw.withOptional(), r)
-		dw.beforeHeader(http.StatusOK) // what net/http sends for a handler that has written nothing
-		dw.goAway.event()
-	})
+	}
+	dw.goAway.event()
+	h.next.ServeHTTP(dw.withOptional(), r)
+	dw.beforeHeader(http.StatusOK) // what net/http sends for a handler that has written nothing
+	dw.goAway.event()
 }
 
 // A drainWriter sets the header just before it goes out.

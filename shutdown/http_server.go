@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 )
@@ -37,10 +38,15 @@ func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server, opts ..
 
 func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server {
 	s := newServer(name, srv)
-	h := &httpServer{gs: gs, srv: srv, step: s.step, ingress: make(chan struct{}), drained: make(chan struct{})}
+	h := &httpServer{
+		gs: gs, srv: srv, step: s.step,
+		ingress: make(chan struct{}), drained: make(chan struct{}),
+		conns: conns{open: make(map[net.Conn]conn)},
+	}
+	h.wrap()
 	base := srv.BaseContext
 	srv.BaseContext = func(l net.Listener) context.Context {
-		h.once.Do(h.wrap)
+		h.once.Do(func() { h.served.Store(true); h.wrap() })
 		if base != nil {
 			return base(l)
 		}
@@ -61,23 +67,32 @@ type httpServer struct {
 	drained chan struct{} // closed when drain has returned
 	conns   conns
 
+	connState, connContext uintptr // the functions that were set by wrap
+
 	once     sync.Once
 	served   atomic.Bool  // Serve was called
 	inFlight atomic.Int64 // requests
 	sawGRPC  atomic.Bool  // a gRPC call came as a request
 }
 
-// wrap is called when srv begins to serve, before it accepts. Done earlier, it would miss what is
-// set after the server was added.
+// wrap is called when srv is added, and again when it begins to serve, before it accepts: something
+// may have been set in between.
 func (h *httpServer) wrap() {
-	h.served.Store(true)
-	handler := h.srv.Handler
-	if handler == nil {
-		handler = http.DefaultServeMux
+	if w, ok := h.srv.Handler.(*leavingHandler); !ok || w.server != h {
+		handler := h.srv.Handler
+		if handler == nil {
+			handler = http.DefaultServeMux
+		}
+		h.srv.Handler = &leavingHandler{handler, h.gs, h}
 	}
-	h.srv.Handler = h.gs.drainHandler(handler, h)
-	h.srv.ConnState = h.conns.watch(h.srv.ConnState)
-	h.srv.ConnContext = goAwayContext(h.ingress, h.srv.ConnContext)
+	if f := h.srv.ConnState; f == nil || reflect.ValueOf(f).Pointer() != h.connState {
+		h.srv.ConnState = h.conns.watch(f)
+		h.connState = reflect.ValueOf(h.srv.ConnState).Pointer()
+	}
+	if f := h.srv.ConnContext; f == nil || reflect.ValueOf(f).Pointer() != h.connContext {
+		h.srv.ConnContext = goAwayContext(h.ingress, f)
+		h.connContext = reflect.ValueOf(h.srv.ConnContext).Pointer()
+	}
 }
 
 func (h *httpServer) drain(ctx context.Context) error {

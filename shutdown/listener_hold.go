@@ -164,7 +164,7 @@ func (l *heldListener) isHeld() bool {
 // Close may be called more than once, like that of the listeners of package net.
 func (l *heldListener) Close() error {
 	l.onceClose.Do(func() { close(l.closed) })
-	err := l.listener.Close()
+	err := closeGuarded(l.listener)
 	if l.owned && l.isHeld() { // it was closed before
 		return nil
 	}

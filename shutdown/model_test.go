@@ -705,7 +705,7 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 	case stage == "delay":
 		return min(inGrace, begin+c.delay)
 	case stage == "observers":
-		return max(c.tail, begin+mostNotice)
+		return max(c.tail-m.lastMoment(c), begin+mostNotice)
 	case begin < c.grace:
 		return inGrace
 	}
@@ -714,7 +714,13 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 
 // lastMoment is kept for what comes after the last phase, and once more for what obeys its
 // deadline there.
-func (m *model) lastMoment(c clock) time.Duration { return min(mostNotice, (c.tail-m.trigger)/20) }
+func (m *model) lastMoment(c clock) time.Duration {
+	moment := min(mostNotice, (c.tail-m.trigger)/20)
+	if tail := c.tail - c.grace; tail > 0 {
+		moment = min(moment, tail/5)
+	}
+	return moment
+}
 
 // left is what is left of Grace and Tail for the phases.
 func (m *model) left(now time.Duration) time.Duration {
@@ -724,7 +730,7 @@ func (m *model) left(now time.Duration) time.Duration {
 
 // notice is what a function gets to return after its deadline.
 func (m *model) notice(deadline time.Duration) time.Duration {
-	return min(mostNotice, max(0, m.left(deadline)))
+	return min(m.lastMoment(m.clockAt(deadline)), max(0, m.left(deadline)))
 }
 
 // startPatience is when a manager's Start is left behind, if the trigger comes meanwhile.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ type server struct {
 	told      func() bool // whether it was told to end; may be nil
 	addresses []string    // of its listeners, if GoHTTP or GoGRPC serves
 	listeners []net.Listener
+	serve     func(net.Listener) error
 }
 
 // A ServerOption changes how one server is stopped. A nil ServerOption is skipped.
@@ -63,13 +65,21 @@ func DrainTimeout(d time.Duration) ServerOption {
 // l belongs to the GracefulShutdown from the call on, also if GoHTTP returns an error: it is closed
 // then. The errors are those of AddHTTPServer, and one for a nil l.
 func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener, opts ...ServerOption) error {
-	serve := func(l net.Listener) error {
-		if c := srv.TLSConfig; c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil) {
-			return srv.ServeTLS(l, "", "")
+	create := func() *server {
+		s := gs.newHTTPServer(name, srv)
+		withTLS := sync.OnceValue(func() bool { // once: the first Serve changes it
+			c := srv.TLSConfig
+			return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
+		})
+		s.serve = func(l net.Listener) error {
+			if withTLS() {
+				return srv.ServeTLS(l, "", "")
+			}
+			return srv.Serve(l)
 		}
-		return srv.Serve(l)
+		return s
 	}
-	return gs.goServe("HTTP server", name, srv, l, opts, serve, func() *server { return gs.newHTTPServer(name, srv) })
+	return gs.goServe("HTTP server", name, srv, l, opts, create)
 }
 
 // GoGRPC serves l with srv from Start on, or at once after Start, and drains srv when the service
@@ -80,12 +90,15 @@ func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 	GRPCServer
 	Serve(net.Listener) error
 }, l net.Listener, opts ...ServerOption) error {
-	serve := func(l net.Listener) error { return srv.Serve(l) } // srv may be nil, which is an error below
-	return gs.goServe("gRPC server", name, srv, l, opts, serve, func() *server { return gs.newGRPCServer(name, srv) })
+	return gs.goServe("gRPC server", name, srv, l, opts, func() *server {
+		s := gs.newGRPCServer(name, srv)
+		s.serve = srv.Serve
+		return s
+	})
 }
 
-func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, opts []ServerOption,
-	serve func(net.Listener) error, create func() *server,
+func (gs *GracefulShutdown) goServe(
+	what, name string, srv any, l net.Listener, opts []ServerOption, create func() *server,
 ) error {
 	address := guard.Text(addressOf{l})
 	err := gs.add(func() error {
@@ -107,27 +120,39 @@ func (gs *GracefulShutdown) goServe(what, name string, srv any, l net.Listener, 
 		s.addresses = append(s.addresses, name+" on "+address)
 		gs.addComponent(&component{
 			name: name, step: s.step, told: s.told,
-			run: func(context.Context) error { return serve(l) },
+			run: func(context.Context) error { return s.serve(l) },
 		})
 		return nil
 	})
 	if err != nil && !isNil(l) {
-		_ = l.Close()
+		_ = closeGuarded(l)
 	}
 	return err
 }
 
+// closeGuarded closes a listener, which may be a user's. net/http closes listeners under its lock, so
+// one that hangs would keep it from closing anything else.
+func closeGuarded(l net.Listener) error { return guard.Within(guard.Moment, "shutdown/close", l.Close) }
+
+// A guardedListener is one that can only be closed.
+type guardedListener struct{ net.Listener }
+
+func (l guardedListener) Close() error { return closeGuarded(l.Listener) }
+
 // own returns l as a listener that is emptied and closed when Delay is over, unless that is not
 // wanted, is done otherwise (HoldListener), or l has no way to do it.
 func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
-	if _, held := l.(*heldListener); held || s.step.stage.phase > PhaseIngress {
+	if _, held := l.(*heldListener); held {
 		return l
+	}
+	if s.step.stage.phase > PhaseIngress {
+		return guardedListener{l}
 	}
 	d, ok := l.(deadlineListener)
 	if _, raw := l.(syscall.Conn); !ok || !raw {
 		gs.log(slog.LevelWarn, "what waits in the listener's queue when it is closed will be lost",
 			slog.String("server", s.step.name), slog.String("listener", fmt.Sprintf("%T", l)))
-		return l
+		return guardedListener{l}
 	}
 	owned := newHeldListener(d, true)
 	gs.held = slices.DeleteFunc(gs.held, func(l *heldListener) bool { return isClosed(l.closed) })
@@ -203,7 +228,11 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 		for _, l := range s.listeners { // a Serve that was never called has not closed it
 			_ = l.Close()
 		}
-		return errors.Join(err, s.step.waitForComponents(ctx))
+		if ended := s.step.waitForComponents(ctx); err == nil { // a *ComponentError stays one
+			return ended
+		} else {
+			return errors.Join(err, ended)
+		}
 	}
 	gs.hasServed = true
 	gs.servers = append(gs.servers, s)

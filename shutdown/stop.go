@@ -366,7 +366,7 @@ func (s *stop) call(ctx context.Context, t *step, i int, events chan<- event) (r
 }
 
 // notice returns how long what obeys its deadline is waited for.
-func (s *stop) notice() time.Duration { return min(guard.Notice, max(0, s.left())) }
+func (s *stop) notice() time.Duration { return min(s.lastMoment(), max(0, s.left())) }
 
 // enter does what belongs to the beginning of a stage. Stages may be missing, so each of these
 // looks whether it is due.
@@ -394,7 +394,7 @@ const cutTime = 100 * time.Millisecond
 // share what is left of Tail equally.
 func (s *stop) end(st stage, begun time.Time) time.Time {
 	delay, grace, tail := s.gs.clock.ends()
-	latest := tail.Add(-2 * s.lastMoment(tail)) // what obeys its deadline needs a moment to be heard
+	latest := tail.Add(-2 * s.lastMoment()) // what obeys its deadline needs a moment to be heard
 	inGrace := earliest(grace, latest)
 	switch st.kind {
 	case kindStart:
@@ -410,7 +410,7 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	case kindRelease: // what is held is given back in any case
 		return later(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
 	case kindObservers:
-		return later(begun.Add(guard.Notice), tail)
+		return later(begun.Add(guard.Notice), tail.Add(-s.lastMoment()))
 	}
 	if begun.Before(grace) {
 		return inGrace
@@ -421,12 +421,17 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 // left returns how much is left of Grace and Tail for the steps before the last.
 func (s *stop) left() time.Duration {
 	_, _, tail := s.gs.clock.ends()
-	return time.Until(tail) - s.lastMoment(tail)
+	return time.Until(tail) - s.lastMoment()
 }
 
 // lastMoment is kept for what comes after the last phase.
-func (s *stop) lastMoment(tail time.Time) time.Duration {
-	return min(guard.Notice, tail.Sub(s.begun)/20)
+func (s *stop) lastMoment() time.Duration {
+	_, grace, tail := s.gs.clock.ends()
+	moment := min(guard.Notice, tail.Sub(s.begun)/20)
+	if d := tail.Sub(grace); d > 0 {
+		moment = min(moment, d/5)
+	}
+	return moment
 }
 
 func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.String()) }
