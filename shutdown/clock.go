@@ -2,6 +2,7 @@ package shutdown
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -147,4 +148,25 @@ func (gs *GracefulShutdown) tightenByOuter() {
 	end := outer.clock.stageEnd
 	outer.clock.mu.Unlock()
 	gs.clock.tighten(end.Add(-time.Until(end) / 20))
+}
+
+// tightenInner tells the services inside this one that its end has come nearer.
+func (gs *GracefulShutdown) tightenInner() {
+	gs.mu.Lock()
+	inner := slices.Clone(gs.inner)
+	gs.mu.Unlock()
+	for _, in := range inner {
+		if in.isDraining() {
+			in.tightenByOuter()
+		}
+	}
+}
+
+func (gs *GracefulShutdown) leaveOuter() {
+	if gs.outer == nil { // it does not change after Start
+		return
+	}
+	gs.outer.mu.Lock()
+	defer gs.outer.mu.Unlock()
+	gs.outer.inner = slices.DeleteFunc(gs.outer.inner, func(in *GracefulShutdown) bool { return in == gs })
 }

@@ -778,7 +778,7 @@ func checkManagers(t *testing.T, tr *trace) {
 // hasStarted reports whether the Start of m has succeeded while it was waited for.
 func (tr *trace) hasStarted(m *planManager) bool {
 	a := m.start
-	inTime := a.end <= tr.startEnd && a.end <= startPatience(tr.plan, tr.triggeredAt())
+	inTime := a.end <= tr.startEnd && a.end <= newModel(tr).startPatience(tr.triggeredAt())
 	return a.calls == 1 && a.ends == endsOK && inTime
 }
 

@@ -37,9 +37,12 @@ func TestCloseOfAListenerIsCalledUnderGuard(t *testing.T) {
 			}
 			assert.True(t, flushed.Load(), "PhaseFlush has not run")
 			assert.NotEqual(t, shutdown.StateOK, row(t, gs.Report(), "culprit").State)
-			require.NoError(t, c.SetReadDeadline(time.Now().Add(5*sec)))
+			if way == "hangs" {
+				return // net/http waits for Accept to return before it closes connections
+			}
+			_ = c.SetReadDeadline(time.Now().Add(5 * sec)) // fails if it is closed already
 			_, err := c.r.ReadByte()
-			assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection was not cut")
+			assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection was not cut\n%s", gs.Report())
 		})
 	}
 }

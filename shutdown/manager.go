@@ -134,7 +134,8 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 	select {
 	case <-call.Done():
 	case <-gs.draining: // the end of Start's context is one of the things that close it
-		if !call.WaitFor(min(startWait, gs.grace/10)) {
+		_, grace, _ := gs.clock.ends()
+		if !call.WaitFor(min(startWait, time.Until(grace)/10)) {
 			gs.recordStart(m.name, "Start", guard.ErrHangs)
 			return ErrShuttingDown
 		}

@@ -144,7 +144,7 @@ func (m *model) start() {
 		if pm.start.ends != endsNever {
 			returns = m.now + pm.start.takes
 		}
-		patience := startPatience(m.plan, m.earliest())
+		patience := m.startPatience(m.earliest())
 		if returns > patience { // it is left behind
 			m.now = patience
 			m.startFails(pm, shutdown.StateTimeout)
@@ -734,11 +734,18 @@ func (m *model) notice(deadline time.Duration) time.Duration {
 }
 
 // startPatience is when a manager's Start is left behind, if the trigger comes meanwhile.
-func startPatience(p *plan, trigger time.Duration) time.Duration {
+func (m *model) startPatience(trigger time.Duration) time.Duration {
 	if trigger == never {
 		return never
 	}
-	return trigger + min(startWait, p.grace/10)
+	grace := m.grace
+	for _, a := range m.asks {
+		if deadline, ok := m.before[a.name]; ok && a.at == trigger {
+			rest := max(leastRest, deadline-a.at)
+			grace = min(grace, rest-min(m.tail, rest/4))
+		}
+	}
+	return trigger + min(startWait, grace/10)
 }
 
 // state is what the report says of an action that has ended so in time.

@@ -37,8 +37,9 @@ type GracefulShutdown struct {
 	endStart   func() // ends the context of the managers and the watch on Start's
 	steps      []*step
 	servers    []*server
-	hasServed  bool         // a server was added, though it may have ended since
-	components []*component // launched, and neither finished nor failed
+	inner      []*GracefulShutdown // components that are services of their own
+	hasServed  bool                // a server was added, though it may have ended since
+	components []*component        // launched, and neither finished nor failed
 	held       []*heldListener
 	report     Report
 	running    map[int]*step // what the report's rows with StateRunning stand for
@@ -181,6 +182,11 @@ func causeOf(ctx context.Context) error {
 
 func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {
 	outer, _ := ctx.Value(outerKey{}).(*GracefulShutdown)
+	if outer != nil {
+		outer.mu.Lock()
+		outer.inner = append(outer.inner, gs)
+		outer.mu.Unlock()
+	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	switch {
@@ -237,6 +243,9 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 		gs.report.Reason, gs.report.Manager, gs.report.Start = reason, manager, time.Now()
 		gs.report.reason = fmt.Sprintf("%T", reason) // until its text is known
 		gs.clock.begin(gs.config, gs.report.Start)
+		if d, ok := reason.(*deadline); ok { //nolint:errorlint // the stop looks at one that is wrapped
+			gs.clock.tighten(d.at)
+		}
 		close(gs.draining)
 	}
 	gs.mu.Unlock()

@@ -337,8 +337,7 @@ func TestRunThatFailsAndShutdownRace(t *testing.T) {
 // A failure of a manager's Start is not lost because somebody has requested the stop meanwhile.
 func TestFailureOfAManagersStartDuringTheStopIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var gs service
-		gs = newService(t)
+		gs := newService(t)
 		gs.managers(&manager{name: "broken", start: func(context.Context, func(error)) error {
 			gs.Shutdown(nil)
 			return errTest
@@ -375,8 +374,7 @@ func TestStartThatHangsIsNamedWhateverEndsTheStop(t *testing.T) {
 // A manager's failure to start comes out of Run, also if the stop is requested in that moment.
 func TestFailureOfAManagersStartIsNotLostToARequest(t *testing.T) {
 	for range 2000 {
-		var gs service
-		gs = newService(t)
+		gs := newService(t)
 		var all sync.WaitGroup
 		gs.managers(&manager{name: "fails", start: func(context.Context, func(error)) error {
 			all.Go(func() { gs.Shutdown(nil) })

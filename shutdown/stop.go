@@ -271,6 +271,7 @@ func (s *stop) runStage(steps []*step) {
 			moved = s.gs.clock.changes()
 			end = s.end(st, begun)
 			s.gs.clock.setStage(end)
+			s.gs.tightenInner()
 			defer time.AfterFunc(time.Until(end), func() { cancel(ErrTimeout) }).Stop()
 		case <-over:
 			over, notice = nil, time.After(s.notice())
@@ -439,6 +440,7 @@ func (t *step) label() string { return "shutdown/" + cmp.Or(t.name, t.stage.Stri
 // finish makes the report final and lets the waiters go.
 func (s *stop) finish() {
 	gs := s.gs
+	gs.leaveOuter()
 	gs.told.Close(0) // whatever else happens, nothing is told after Wait has returned
 	gs.watched.Close(0)
 	if s.stacks != nil {
