@@ -237,8 +237,8 @@ func TestStopWithSilentConnection(t *testing.T) {
 	assert.Zero(t, s.Wait(), s.Stderr.String())
 }
 
-// A call that waits for the server behind is answered, although nobody reads the log. The mode marks
-// that main has returned, which it does when every callback has run.
+// A call that waits for the server behind is answered, although nobody reads the log. The mode
+// "marked" shows that main has returned, which it does when every callback has run.
 func TestStopWithoutAReaderOfTheLog(t *testing.T) {
 	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
 		behind := &waiting{called: make(chan struct{}), answer: make(chan struct{})}

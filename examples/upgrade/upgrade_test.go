@@ -84,7 +84,8 @@ func slowRequest(t *testing.T, url string) (finish func() string) {
 func TestStopWithoutAReaderOfTheLog(t *testing.T) {
 	stoptest.BrokenPipe(t, func(t *testing.T) stoptest.Service {
 		pidFile := filepath.Join(t.TempDir(), "pid")
-		p := testproc.New(t, "main", "-addr", "127.0.0.1:0", "-pid-file", pidFile, "-linger", "100ms")
+		p := testproc.New(t, "main",
+			"-addr", "127.0.0.1:0", "-pid-file", pidFile, "-linger", "100ms")
 		var finish func() string
 		return stoptest.Service{
 			Process: p,

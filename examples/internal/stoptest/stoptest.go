@@ -98,6 +98,6 @@ func PortInUse(t *testing.T, p *testproc.Process, delay time.Duration) {
 	assert.Less(t, time.Since(begin), delay, "the delay was waited for")
 	assert.Equal(t, 1, status, "exit status")
 	assert.Empty(t, stdout)
-	assert.Equal(t, 1, strings.Count(stderr, "address already in use"), "how often it is said: %s", stderr)
+	assert.Equal(t, 1, strings.Count(stderr, "address already in use"), "how often: %s", stderr)
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), "lines: %s", stderr)
 }

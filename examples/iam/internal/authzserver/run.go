@@ -62,7 +62,9 @@ func Run(ctx context.Context, opts Options) error {
 	gs.Go("load policies", policies.run)
 	gs.Go("subscribe", subscriber.Run)
 	gs.Go("checks", checks.Run)
-	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener, opts.OnReady) })
+	gs.Go("announce", func(ctx context.Context) error {
+		return announce(ctx, log, listener, opts.OnReady)
+	})
 	// In the phase of stores, when nobody uses these any more.
 	gs.AddCallback(shutdown.Closer("redis", redis), shutdown.Closer("feed", feed))
 	return gs.Run(ctx)
