@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/h2c"
+	"golang.org/x/net/http2/h2c" //lint:ignore SA1019 services that exist use it
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -71,7 +71,9 @@ func TestRequestsBehindH2CNewHandlerAreDrained(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	gs := shutdown.New(shutdown.Linger(10 * time.Second))
-	require.NoError(t, gs.GoHTTP("http", &http.Server{Handler: h2c.NewHandler(gs.DrainHandler(slow), &http2.Server{})}, l))
+	//lint:ignore SA1019 services that exist use it
+	handler := h2c.NewHandler(gs.DrainHandler(slow), &http2.Server{})
+	require.NoError(t, gs.GoHTTP("http", &http.Server{Handler: handler}, l))
 	require.NoError(t, gs.Start(t.Context()))
 
 	protocols := new(http.Protocols)
