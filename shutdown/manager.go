@@ -134,13 +134,29 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 	select {
 	case <-call.Done():
 	case <-gs.draining: // the end of Start's context is one of the things that close it
-		_, grace, _ := gs.clock.ends()
-		if !call.WaitFor(min(startWait, time.Until(grace)/10)) {
+		if !gs.waitForStart(call) {
 			gs.recordStart(m.name, "Start", guard.ErrHangs)
 			return ErrShuttingDown
 		}
 	}
 	return call.Err()
+}
+
+// waitForStart waits for a Start in progress when the stop has begun. Hurry and deadlines make it shorter.
+func (gs *GracefulShutdown) waitForStart(call *guard.Call) (ended bool) {
+	until := time.Now().Add(startWait)
+	for {
+		moved := gs.clock.changes()
+		_, grace, _ := gs.clock.ends()
+		until = earliest(until, time.Now().Add(time.Until(grace)/10))
+		select {
+		case <-call.Done():
+			return true
+		case <-time.After(time.Until(until)):
+			return isClosed(call.Done())
+		case <-moved:
+		}
+	}
 }
 
 // nameManager asks for the name once. One that has none is called by its type.

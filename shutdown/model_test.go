@@ -705,7 +705,7 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 	case stage == "delay":
 		return min(inGrace, begin+c.delay)
 	case stage == "observers":
-		return max(c.tail-m.lastMoment(c), begin+mostNotice)
+		return max(c.tail-m.lastMoment(c), begin+m.lastMoment(c))
 	case begin < c.grace:
 		return inGrace
 	}
@@ -745,7 +745,23 @@ func (m *model) startPatience(trigger time.Duration) time.Duration {
 			grace = min(grace, rest-min(m.tail, rest/4))
 		}
 	}
-	return trigger + min(startWait, grace/10)
+	patience := trigger + min(startWait, grace/10)
+	c := clock{m.delay, trigger + grace, never}
+	for _, at := range m.moves() {
+		if trigger < at && at < patience {
+			if slices.Contains(m.hurryAt, at) {
+				c.grace = min(c.grace, at)
+			}
+			for _, a := range m.asks {
+				if deadline, ok := m.before[a.name]; ok && a.at == at {
+					rest := max(leastRest, deadline-at)
+					c.grace = min(c.grace, at+rest-min(m.tail, rest/4))
+				}
+			}
+			patience = min(patience, at+max(0, (c.grace-at)/10))
+		}
+	}
+	return patience
 }
 
 // state is what the report says of an action that has ended so in time.
