@@ -141,7 +141,7 @@ func TestAfterSecondSignal(t *testing.T) {
 		_, closing, err = get(t.Context(), "http://"+addr)
 		require.NoError(t, err)
 	}
-	p.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGINT) // another one: the same within 5ms would count as the first
 	_, stderr, status := p.Wait()
 	assert.Equal(t, 1, status)
 	assert.Contains(t, stderr, "exiting at once")
