@@ -735,7 +735,8 @@ func (tr *trace) lateComponents(told []string) []string {
 			continue
 		}
 		isTwice := slices.Index(told, a.name) != lastIndex(told, a.name)
-		if a.end < tr.doneAt || a.end == tr.doneAt && isTwice {
+		// In the last moment the observers may be done with already.
+		if a.end < tr.doneAt-mostNotice || a.end <= tr.doneAt && isTwice {
 			names = append(names, a.name)
 		}
 	}

@@ -705,7 +705,7 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 	case stage == "delay":
 		return min(inGrace, begin+c.delay)
 	case stage == "observers":
-		return max(c.tail-m.lastMoment(c), begin+m.lastMoment(c))
+		return max(c.tail-m.lastMoment(c), begin+mostNotice)
 	case begin < c.grace:
 		return inGrace
 	}

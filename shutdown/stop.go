@@ -301,7 +301,7 @@ func (s *stop) runStage(steps []*step) {
 				})
 				continue
 			case e.kind != returned:
-				took := end.Sub(begun)
+				took := max(0, end.Sub(begun))
 				if t.timeout > 0 {
 					took = min(took, t.timeout)
 				}
@@ -409,9 +409,9 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	case kindLinger:
 		return earliest(inGrace, begun.Add(min(s.gs.linger, grace.Sub(begun)/2)))
 	case kindRelease: // what is held is given back in any case
-		return later(begun.Add(s.lastMoment()), earliest(tail, begun.Add(cutTime)))
+		return later(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
 	case kindObservers:
-		return later(begun.Add(s.lastMoment()), tail.Add(-s.lastMoment()))
+		return later(begun.Add(guard.Notice), tail.Add(-s.lastMoment()))
 	}
 	if begun.Before(grace) {
 		return inGrace
