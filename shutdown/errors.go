@@ -78,7 +78,7 @@ type PanicError struct {
 
 // Error returns "panic: " and the value, an empty line, and the stack.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("panic: %s\n\n%s", guard.Text(e.Value), e.Stack)
+	return guard.PanicText("", e.Value, e.Stack)
 }
 
 // Unwrap returns Value if it is an error, otherwise nil.
@@ -122,7 +122,8 @@ func find(err, cause error) finding {
 		return f
 	case *guard.Panic:
 		f.panicked = true
-		f.err, f.text = &PanicError{Value: e.Value, Stack: e.Stack}, fmt.Sprintf("panic: %s\n\n%s", e.Text, e.Stack)
+		f.err = &PanicError{Value: e.Value, Stack: e.Stack}
+		f.text = guard.PanicText(e.Error(), e.Value, e.Stack)
 		return f
 	case *ComponentError:
 		_, f.panicked = e.Err.(*PanicError) //nolint:errorlint // of ours, never wrapped
