@@ -1,5 +1,5 @@
-// Package guard calls user code so that nothing it does can harm the caller: a panic and
-// runtime.Goexit become errors, and a function that hangs is left behind.
+// Package guard calls user code so that it cannot harm the caller: a panic or runtime.Goexit
+// becomes an error, and a function that hangs is abandoned.
 //
 // User code is every function that a user hands over, and every method of a user's value: Error,
 // Unwrap, Is, Name, String.
@@ -19,13 +19,14 @@ var (
 	// ErrExited is the error of a function that ended its goroutine instead of returning.
 	ErrExited = errors.New("it has called runtime.Goexit")
 
-	// ErrHangs is the error of a function that has not returned in the time it had.
+	// ErrHangs is the error of a function that has not returned in time.
 	ErrHangs = errors.New("it has not returned")
 )
 
-// A Panic is what became of a panic. The packages have types of their own for users to match.
+// A Panic is the error of a function that panicked. Each package has an exported type of its own
+// that users can match.
 type Panic struct {
-	Value any    // what panic was called with
+	Value any    // the argument of panic
 	Text  string // of Value, see [Text]
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 }
@@ -40,8 +41,7 @@ func (p *Panic) Unwrap() error {
 }
 
 // Catch calls fn in this goroutine and returns its panic, or nil. If fn calls runtime.Goexit, Catch
-// does not return either; that is the only way to tell the two apart that also works under
-// GODEBUG=panicnil=1.
+// does not return either: no other way to tell the two apart works under GODEBUG=panicnil=1.
 func Catch(fn func()) (p *Panic) {
 	returned := false
 	defer func() {
@@ -59,20 +59,20 @@ func Catch(fn func()) (p *Panic) {
 	return nil
 }
 
-// A Call is one run of a function in a goroutine of its own, which ends when the function does.
+// A Call is one run of a function in a goroutine of its own.
 type Call struct {
 	done chan struct{}
 	err  error
 }
 
-// Go calls fn in a goroutine that carries the pprof label gracekit=label, so that a goroutine dump
-// names who hangs. Labels that ctx has stay beside it.
+// Go calls fn in a goroutine with the pprof label gracekit=label, so that a goroutine dump shows
+// which function hangs. It keeps the labels of ctx.
 func Go(ctx context.Context, label string, fn func() error) *Call {
 	return Then(ctx, label, fn, func(error) {})
 }
 
-// Then is [Go] that calls then with what [Call.Err] will return, in the goroutine of fn. then is
-// never user code.
+// Then is [Go], and then calls then with the result of [Call.Err], in the goroutine of fn. then
+// must not be user code.
 func Then(ctx context.Context, label string, fn func() error, then func(error)) *Call {
 	c := &Call{done: make(chan struct{}), err: ErrExited}
 	go func() {
@@ -96,12 +96,12 @@ func (c *Call) Done() <-chan struct{} { return c.done }
 // closed.
 func (c *Call) Err() error { return c.err }
 
-// Notice is how long a function gets to return once its context has ended. Without it, the error of
-// one that obeys, which says what it was waiting for, would be lost.
+// Notice is how long a function gets to return after its context has ended. Without it, the error
+// of a function that obeys, which says what it was waiting for, would be lost.
 const Notice = 10 * time.Millisecond
 
-// Wait waits until the function has ended, but no longer than ctx and then notice. It reports
-// whether the function has ended.
+// Wait waits until the function has ended, but at most until ctx ends and then notice longer. It
+// reports whether the function has ended.
 func (c *Call) Wait(ctx context.Context, notice time.Duration) bool {
 	select {
 	case <-c.done:
@@ -111,8 +111,7 @@ func (c *Call) Wait(ctx context.Context, notice time.Duration) bool {
 	return c.WaitFor(notice)
 }
 
-// WaitFor waits until the function has ended, but no longer than d. It reports whether the function
-// has ended.
+// WaitFor waits until the function has ended, at most d, and reports whether it has.
 func (c *Call) WaitFor(d time.Duration) bool {
 	select {
 	case <-c.done:
@@ -138,7 +137,7 @@ func Within(d time.Duration, label string, fn func() error) error {
 	return c.Err()
 }
 
-// Moment is how long a method that has nothing to wait for, such as Error or Name, is waited for.
+// Moment is how long a method gets that has nothing to wait for, such as Error or Name.
 const Moment = 100 * time.Millisecond
 
 // Text returns the text of an error or any other value, or says why there is none.
@@ -152,8 +151,8 @@ func Text(v any) string {
 	unavailable := func(why string) string {
 		return fmt.Sprintf("%T, whose text is not available: %s", v, why)
 	}
-	text := make(chan string, 2) // the second is never read
-	go func() {                  // not by Go: the text of what it panics with would be the next to panic
+	text := make(chan string, 2) // the deferred send comes second and is then not read
+	go func() {                  // not by Go, which would ask the value of a panic for its text
 		why := "it has called runtime.Goexit"
 		defer func() {
 			if v := recover(); v != nil {

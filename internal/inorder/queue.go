@@ -1,5 +1,5 @@
-// Package inorder calls functions one after the other, in the order in which they were given, in a
-// goroutine that whoever gives them does not wait for.
+// Package inorder calls functions one after the other, in the order in which they were added, in a
+// goroutine for which the caller does not wait.
 package inorder
 
 import (
@@ -10,12 +10,12 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A Queue calls functions, which are user code, in order and one at a time. It needs Label and
-// Limit; the fields must not change after the first Add.
+// A Queue calls functions, which are user code, in order and one at a time. Label and Limit are
+// required; the exported fields must not change after the first Add.
 type Queue struct {
 	Label string      // for the goroutine, see [guard.Go]
-	Limit int         // how many functions may wait; the oldest go first
-	Fail  func(error) // gets what a function that does not return comes to; may be nil
+	Limit int         // how many functions may wait; beyond it the oldest are dropped
+	Fail  func(error) // is told of a panic or runtime.Goexit; may be nil
 
 	mu      sync.Mutex
 	waiting []func()
@@ -25,8 +25,8 @@ type Queue struct {
 	closed  bool
 }
 
-// Add has f called after everything that was added before. It never blocks. Its goroutine ends when
-// nothing is waiting any more.
+// Add has f called after everything that was added before. It never blocks, and after Close it does
+// nothing. The goroutine that calls f ends when nothing is waiting.
 func (q *Queue) Add(f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -49,7 +49,7 @@ func (q *Queue) run() {
 	guard.Go(context.Background(), q.Label, func() error {
 		finished := false
 		defer func() {
-			if !finished { // a function called runtime.Goexit, which ends this goroutine
+			if !finished { // a function has called runtime.Goexit, which ends this goroutine
 				q.fail(guard.ErrExited)
 				q.run()
 			}
@@ -64,7 +64,7 @@ func (q *Queue) run() {
 	})
 }
 
-// next returns the function to call now, or nil when nothing is waiting.
+// next returns the next function to call, or nil if nothing is waiting.
 func (q *Queue) next() func() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,29 +85,40 @@ func (q *Queue) fail(err error) {
 	}
 }
 
-// Dropped returns how many functions were never called because too many were waiting.
+// Dropped returns how many functions were dropped because too many were waiting.
 func (q *Queue) Dropped() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
-// Close waits until everything that was added has been called, but no longer than d. After it
-// nothing is called any more. It reports whether nothing was left.
+// Close waits until everything that was added has been called, but at most d. It then drops the
+// functions still waiting, and reports whether nothing was left. A function in progress is not
+// interrupted.
 func (q *Queue) Close(d time.Duration) bool {
-	q.mu.Lock()
-	idle := q.idle
-	q.mu.Unlock()
-	if idle != nil {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for idle := q.closeIfIdle(); idle != nil; idle = q.closeIfIdle() {
 		select {
-		case <-idle:
+		case <-idle: // something may have been added since
 		case <-timer.C:
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.closed, q.waiting = true, nil
+			return !q.running
 		}
 	}
+	return true
+}
+
+// closeIfIdle closes q and returns nil if nothing is left; otherwise it returns a channel to wait
+// for.
+func (q *Queue) closeIfIdle() (idle <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed, q.waiting = true, nil
-	return !q.running
+	if q.running {
+		return q.idle
+	}
+	q.closed = true
+	return nil
 }

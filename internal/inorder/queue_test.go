@@ -79,3 +79,13 @@ func TestCloseOfAnUnusedQueue(t *testing.T) {
 	var q inorder.Queue
 	assert.True(t, q.Close(time.Hour))
 }
+
+// What is added while Close is waiting is waited for, too, or was too late.
+func TestCloseBesideAdd(t *testing.T) {
+	for range 2000 {
+		q := inorder.Queue{Limit: 10}
+		q.Add(func() {})
+		go q.Add(func() {})
+		require.True(t, q.Close(time.Minute))
+	}
+}

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns s if it has at most limit bytes. Else it returns as many of its characters as fit
-// into limit bytes, and "…", which comes on top.
+// Cut returns s if it has at most limit bytes. Otherwise it returns as many of its characters as
+// fit into limit bytes, followed by "…", which does not count.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -15,8 +15,8 @@ func Cut(s string, limit int) string {
 	return s[:boundary(s, limit)] + "…"
 }
 
-// Quote returns s, of which nothing is known, as ASCII in quotes, for the text of an error. Of one
-// that has more than limit bytes it shows the beginning, and how many bytes there are.
+// Quote returns s in quotes and ASCII, for the text of an error: s may hold anything. If s has more
+// than limit bytes, only its beginning and its length are shown.
 func Quote(s string, limit int) string {
 	if len(s) <= limit {
 		return strconv.QuoteToASCII(s)
@@ -24,7 +24,8 @@ func Quote(s string, limit int) string {
 	return fmt.Sprintf("%s... (%d bytes)", strconv.QuoteToASCII(s[:boundary(s, limit)]), len(s))
 }
 
-// boundary returns limit, or up to three less if a character of s, which is longer, would be split.
+// boundary returns limit, or up to three less so as not to split a character of s. s is longer than
+// limit.
 func boundary(s string, limit int) int {
 	cut := limit
 	for cut > 0 && cut > limit-utf8.UTFMax && !utf8.RuneStart(s[cut]) {

@@ -1,4 +1,4 @@
-// Package oneline formats what comes from outside for one line of a log, a terminal or a table.
+// Package oneline formats text from outside for one line of a log, a terminal or a table.
 package oneline
 
 import (
@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Escape returns s with everything escaped that is not printable: a line break, what a terminal
-// would obey, bytes that are not UTF-8. Names and errors may hold what a client has sent.
+// Escape returns s with everything escaped that is not printable: line breaks, control sequences of
+// a terminal, bytes that are not UTF-8. Names and errors may hold text from a client.
 func Escape(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -22,14 +22,14 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// First returns the first line of s, escaped. What follows in an error's text is the stack of a
-// panic or other errors that are joined to it.
+// First returns the first line of s, escaped. The other lines of an error are the stack of a panic,
+// or errors that are joined to it.
 func First(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return Escape(line)
 }
 
-// Round leaves three digits: 1.234567s is 1.23s, 309.07ms is 309ms.
+// Round rounds d to three digits: 1.234567s to 1.23s, 309.07ms to 309ms.
 func Round(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for d/unit >= 1000 || d/unit <= -1000 {

@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// An Output is all that a process has written to one of its outputs. All methods but String are for
-// the goroutine of the test.
+// An Output holds what a process has written to one of its outputs. Only String may be called from
+// other goroutines than that of the test.
 type Output struct {
 	t    testing.TB
 	name string
 	p    *Process
 
 	mu   sync.Mutex
-	cond sync.Cond // more has been written, or it is closed
+	cond sync.Cond // signalled when more has been written, or the output is closed
 	buf  bytes.Buffer
-	next int // where Line goes on
+	next int // where Line continues
 	done bool
 }
 
@@ -51,7 +51,8 @@ func (o *Output) String() string {
 	return o.buf.String()
 }
 
-// Line waits for the next line and returns it, or "" and false if the process has ended.
+// Line waits for the next line and returns it, or "" and false if the process has ended and nothing
+// is left.
 func (o *Output) Line() (line string, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,7 +70,7 @@ func (o *Output) Line() (line string, ok bool) {
 	}
 }
 
-// Rest waits for the end of the process and returns what Line has not returned.
+// Rest waits for the end of the process and returns what Line has not returned yet.
 func (o *Output) Rest() string {
 	var rest strings.Builder
 	<-o.p.ended
@@ -79,7 +80,7 @@ func (o *Output) Rest() string {
 	return rest.String()
 }
 
-// Expect waits for the next lines, which have to be these.
+// Expect waits for the next lines and fails the test if they are not these.
 func (o *Output) Expect(lines ...string) {
 	o.t.Helper()
 	for _, want := range lines {
@@ -93,8 +94,8 @@ func (o *Output) Expect(lines ...string) {
 	}
 }
 
-// Await waits until a regular expression matches what has been written, and returns the first match
-// and its groups.
+// Await waits until pattern matches what has been written, and returns the first match and its
+// groups. It fails the test if the process ends first.
 func (o *Output) Await(pattern string) []string {
 	o.t.Helper()
 	re := regexp.MustCompile(pattern)

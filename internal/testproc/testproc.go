@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package testproc runs a test binary again, as a process that gets real signals and ends as it
-// likes. Only tests import it.
+// Package testproc runs the test binary again, as a process that gets real signals and can exit.
+// Only tests import it.
 //
 //	func TestMain(m *testing.M) {
 //		testproc.Main(map[string]func(){"server": main})
@@ -29,20 +29,19 @@ import (
 	"time"
 )
 
-// Variable is the environment variable with the mode of a process that does not run the tests.
+// Variable is the environment variable that holds the mode of a child process.
 const Variable = "GRACEKIT_TEST_CHILD"
 
-// patience is reached only by a test that fails.
+// patience is how long a process may run. Only a failing test reaches it.
 const patience = 2 * time.Minute
 
-// Main is the first line of TestMain. In a process that this package has started it runs the mode
-// that was asked for, and ends it with status 0 when that returns; in the tests' own process it
-// returns.
+// Main is the first line of TestMain. In a child process it runs the mode asked for, and exits with
+// status 0 when that returns; in the process of the tests it returns.
 func Main(modes map[string]func()) {
 	name, child := os.LookupEnv(Variable)
 	if !child {
-		// Whoever runs the tests in the background may have these ignored. Children inherit that
-		// unless somebody takes the signals.
+		// A shell ignores these for tests in the background. Children inherit that unless the
+		// signals are taken.
 		for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 			if signal.Ignored(sig) {
 				signal.Notify(make(chan os.Signal, 1), sig)
@@ -59,16 +58,16 @@ func Main(modes map[string]func()) {
 	os.Exit(0)
 }
 
-// Env is the environment of a process in a mode, for those that a test starts by other means.
+// Env is the environment of a child process in a mode, for tests that do not start it by Start.
 func Env(mode string) []string {
 	// The race detector waits for a second at the exit by default.
 	return append(os.Environ(), Variable+"="+mode, "GORACE=atexit_sleep_ms=0", "GOTRACEBACK=single")
 }
 
-// A Process is the test binary in one of its modes. What is to be different about its Cmd has to be
-// changed before Start; an output that is not redirected there arrives in Stdout and Stderr.
+// A Process is the test binary in one of its modes. Change its Cmd before Start; an output that is
+// not redirected there arrives in Stdout and Stderr.
 type Process struct {
-	Cmd            *exec.Cmd // not to be changed after Start
+	Cmd            *exec.Cmd // must not change after Start
 	Stdout, Stderr Output    // what the process writes there
 
 	t     testing.TB
@@ -76,8 +75,8 @@ type Process struct {
 	err   error // of Cmd.Wait; set before ended is closed
 }
 
-// New returns a process that has not been started. It is killed when the test has ended, or after
-// two minutes.
+// New returns a process that is not started yet. It is killed when the test has ended, or two
+// minutes after New.
 func New(t testing.TB, mode string, args ...string) *Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -85,9 +84,11 @@ func New(t testing.TB, mode string, args ...string) *Process {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	p := &Process{Cmd: exec.CommandContext(ctx, self, args...), t: t, ended: make(chan struct{})}
+	p := &Process{
+		Cmd: exec.CommandContext(ctx, self, args...), t: t, ended: make(chan struct{}),
+	}
 	p.Cmd.Env = Env(mode)
-	// A descendant that keeps the output open fails the test, and does not hang it.
+	// A descendant that keeps the output open makes the test fail and not hang.
 	p.Cmd.WaitDelay = patience / 4
 	p.Stdout.init(t, "standard output", p)
 	p.Stderr.init(t, "standard error", p)
@@ -100,13 +101,13 @@ func New(t testing.TB, mode string, args ...string) *Process {
 	return p
 }
 
-// Start starts a process.
+// Start starts a new process.
 func Start(t testing.TB, mode string, args ...string) *Process {
 	t.Helper()
 	return New(t, mode, args...).Start()
 }
 
-// After makes the process begin as a shell that runs a command first, such as `trap "" INT;`.
+// After makes a shell run command first and then become the process; command may be `trap "" INT;`.
 func (p *Process) After(command string) *Process {
 	p.t.Helper()
 	args := []string{"/bin/sh", "-c", command + ` exec "$0" "$@"`, p.Cmd.Path}
@@ -147,7 +148,7 @@ func (p *Process) Run() (stdout, stderr string, status int) {
 }
 
 // Signal sends a signal. It may be called from any goroutine, and does nothing when the process has
-// ended: its status tells more.
+// ended, because its status tells more.
 func (p *Process) Signal(sig os.Signal) {
 	p.t.Helper()
 	if err := p.Cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
