@@ -14,10 +14,9 @@ import (
 //		os.Exit(sigErr.ExitCode())
 //	}
 //
-// errors.Is(err, context.Canceled) holds, so code that only asks whether it was cancelled keeps
-// working.
+// errors.Is(err, context.Canceled) holds, so code that checks for cancellation keeps working.
 type Error struct {
-	Signal os.Signal // the first one, which asked
+	Signal os.Signal // the first one
 }
 
 // Error returns "signals: received " and the name of the signal, such as "interrupt".
@@ -31,9 +30,9 @@ func (e *Error) Error() string {
 // Is reports whether target is [context.Canceled].
 func (e *Error) Is(target error) bool { return target == context.Canceled }
 
-// ExitCode returns the status that shells report for a process that the signal ended: 128 plus its
+// ExitCode returns the status that shells report for a process ended by the signal: 128 plus its
 // number, so 130 for SIGINT and 143 for SIGTERM (POSIX: "greater than 128"; bash, dash and zsh add
-// exactly that). It is 1 where the signal has no number.
+// exactly that). It is 1 if the signal has no number.
 func (e *Error) ExitCode() int {
 	if n, ok := e.Signal.(syscall.Signal); ok && n > 0 {
 		return 128 + int(n)
@@ -41,10 +40,10 @@ func (e *Error) ExitCode() int {
 	return 1
 }
 
-// FromContext returns the signal that ended ctx or one of the contexts it comes from. It returns
-// nil, false while ctx is not done and when something else ended it.
+// FromContext returns the signal that ended ctx or a parent of it. It returns nil, false while ctx
+// is not done, and if something else ended it.
 //
-// With package shutdown, ask it of GracefulShutdown.Context.
+// With package shutdown, pass it GracefulShutdown.Context.
 func FromContext(ctx context.Context) (os.Signal, bool) {
 	if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok {
 		return e.Signal, true

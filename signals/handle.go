@@ -9,36 +9,36 @@ import (
 	"sync"
 )
 
-// Handle calls fn for each of the signals that arrives. It is for those that are not about
+// Handle calls fn for each arrival of one of the signals. It is for signals that are not about
 // stopping, such as SIGHUP to reload the configuration or SIGUSR1 to dump state. They are
 // registered when Handle returns.
 //
-// fn runs in one goroutine, one call at a time. What arrives while it runs is coalesced: each
-// signal that came, however often, is handled once more; in which order is not defined. fn gets a
-// context that ends with ctx or stop. A panic in fn is not recovered. The goroutine has the pprof
-// label gracekit=signals/hangup, or gracekit=signals/handle if there are several signals.
+// fn runs in one goroutine, one call at a time. A signal that arrives while it runs, however often,
+// is handled once afterwards; the order among several is not defined. fn gets a context that ends
+// with ctx or stop. A panic in fn is not recovered. The goroutine has the pprof label
+// gracekit=signals/hangup, or gracekit=signals/handle if there are several signals.
 //
 // When ctx ends, no further call begins and the goroutine ends, but the signals stay taken until
-// stop is called. A SIGHUP from a log rotation that comes while the program shuts down is then
-// without effect, where its default disposition would kill the process. stop releases the signals.
-// It does not wait for a call in progress, so fn may call it. It is safe for concurrent use and
-// does nothing the second time.
+// stop is called. So a SIGHUP from a log rotation during the shutdown has no effect, where its
+// default disposition would kill the process. stop releases the signals. It does not wait for a
+// call in progress, so fn may call it. It is safe for concurrent use and does nothing the second
+// time.
 //
 // A signal that the process inherited as ignored stays ignored. Unlike [NotifyContext], Handle does
-// not take SIGPIPE: a command that reloads on SIGHUP but does not handle its end has nothing to
-// finish, and should end in a pipe into head as others do. Handle panics if fn is nil, if there is
-// no signal, or one that is nil or that no process can catch.
+// not take SIGPIPE: a command that only reloads on SIGHUP has nothing to finish, and should end
+// like others when it writes to a pipe whose reader has gone. Handle panics if fn is nil, if there
+// is no signal, or if one is nil or cannot be caught.
 func Handle(
 	ctx context.Context, fn func(context.Context, os.Signal), sigs ...os.Signal,
 ) (stop func()) {
 	return handle("Handle", ctx, nil, fn, sigs)
 }
 
-// HandleFrom is [Handle] with the signals that arrive on source in place of the operating system's,
-// unless source is nil. A program that has such a channel can be tested without real signals,
-// inside a [testing/synctest] bubble too. Signals other than sigs are dropped, as the operating
-// system would not deliver them. If source is closed, that is no signal. A second goroutine
-// receives from it until ctx ends or stop is called.
+// HandleFrom is [Handle] with the signals that arrive on source instead of those of the operating
+// system; with a nil source it is Handle. It lets a program be tested without real signals, even
+// inside a [testing/synctest] bubble. Signals other than sigs are dropped, as the operating system
+// would not deliver them. Closing source is not a signal. A second goroutine receives from source
+// until ctx ends, stop is called or source is closed.
 func HandleFrom(
 	ctx context.Context, source <-chan os.Signal,
 	fn func(context.Context, os.Signal), sigs ...os.Signal,
@@ -66,8 +66,8 @@ func handle(
 		if find(handled, sig) != nil {
 			continue
 		}
-		// A channel of one place for each signal, because os/signal drops what does not fit: that
-		// is the coalescing, and no number of SIGHUP crowds out a SIGUSR1.
+		// One channel of size 1 for each signal, because os/signal drops what does not fit: this
+		// coalesces, and no number of SIGHUPs crowds out a SIGUSR1.
 		c := make(chan os.Signal, 1)
 		handled = append(handled, pending{sig, c})
 		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c)})
@@ -83,7 +83,7 @@ func handle(
 		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", "signals/"+label)))
 		for {
 			_, received, _ := reflect.Select(cases)
-			// With several cases ready, Select picks any: an ended context has to win.
+			// Select picks any of the ready cases, but an ended context has to win.
 			if ctx.Err() != nil {
 				return
 			}
@@ -104,7 +104,7 @@ type pending struct {
 	c   chan os.Signal
 }
 
-// find returns the channel of a signal, nil for one that is not handled.
+// find returns the channel of a signal, or nil if it is not handled.
 func find(handled []pending, sig os.Signal) chan os.Signal {
 	for _, p := range handled {
 		if same(p.sig, sig) {
@@ -114,7 +114,7 @@ func find(handled []pending, sig os.Signal) chan os.Signal {
 	return nil
 }
 
-// forward does for a source what os/signal does for the operating system.
+// forward does for source what os/signal does for the operating system's signals.
 func forward(ctx context.Context, source <-chan os.Signal, handled []pending) {
 	for {
 		select {
@@ -125,7 +125,7 @@ func forward(ctx context.Context, source <-chan os.Signal, handled []pending) {
 				return
 			}
 			select {
-			case find(handled, sig) <- sig: // nil is never ready
+			case find(handled, sig) <- sig: // a nil channel is never ready
 			default:
 			}
 		}

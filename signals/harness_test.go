@@ -84,8 +84,7 @@ var children = map[string]func(){
 		fmt.Println("ready")
 		<-ctx.Done()
 		fmt.Println(context.Cause(ctx))
-		var e *signals.Error
-		if errors.As(context.Cause(ctx), &e) {
+		if e, ok := errors.AsType[*signals.Error](context.Cause(ctx)); ok {
 			os.Exit(e.ExitCode())
 		}
 	},

@@ -13,24 +13,24 @@ import (
 )
 
 // NotifyContext returns a copy of parent that is cancelled at the first signal, with an [*Error] as
-// its cause. A second signal forces: one line on standard error and exit status 1, or what
-// [OnForce] says. The signals are [os.Interrupt] and SIGTERM, or those of [Signals]; they are
-// registered when NotifyContext returns. It can be called any number of times, from any goroutine.
-// Each context counts the signals for itself.
+// its cause. A second signal forces: it writes one line to standard error and exits with status 1,
+// or does what [OnForce] says. The signals are [os.Interrupt] and SIGTERM, or those of [Signals];
+// they are registered when NotifyContext returns. It can be called any number of times, from any
+// goroutine. Each context counts the signals for itself.
 //
-// The returned function cancels the context and releases the signals: unless something else takes
-// them, their default disposition is back when it returns. Call it when the context's work is done.
-// It is safe for concurrent use and does nothing the second time.
+// The returned function cancels the context and releases the signals: when it returns, they have
+// their default disposition again, unless something else takes them. Call it when the context's
+// work is done. It is safe for concurrent use and does nothing the second time.
 //
 // The end of parent ends the context, but releases nothing. While the program winds down, a first
-// signal still only asks and a second one still forces; the next signal does not kill the process
+// signal still only asks and a second one still forces, so one signal cannot kill the process
 // half-way. One goroutine runs until the returned function is called.
 func NotifyContext(parent context.Context, opts ...Option) (context.Context, context.CancelFunc) {
 	n := notify(parent, newConfig(opts))
 	return n.ctx, n.release
 }
 
-// A notifier counts the signals of one context. All its signals are looked at in one goroutine.
+// A notifier counts the signals of one context, all in one goroutine.
 type notifier struct {
 	config
 	control control.Control
@@ -45,7 +45,7 @@ type notifier struct {
 	mu    sync.Mutex
 	asked bool
 
-	counted []arrival // the signals that asked and hurried; only the goroutine of listen uses it
+	counted []arrival // the signals that asked and hurried; used by listen only
 }
 
 type arrival struct {
@@ -61,10 +61,10 @@ func notify(parent context.Context, c config) *notifier {
 	n.ctx, n.cancel = context.WithCancelCause(parent)
 	n.release = sync.OnceFunc(n.stop)
 	if n.source == nil {
-		// Two places, because os/signal drops what does not fit: a burst loses neither the signal
-		// that asks nor the one that forces.
+		// Size 2, because os/signal drops what does not fit: a burst loses neither the signal that
+		// asks nor the one that forces.
 		n.arrived = n.take(2, n.signals)
-		// By Notify and not by Ignore, which child processes inherit. Nothing reads the channel.
+		// Notify and not Ignore, which child processes would inherit. Nothing reads the channel.
 		if n.control.KeepSIGPIPE {
 			register(make(chan os.Signal, 1), brokenPipe)
 		} else {
@@ -82,8 +82,8 @@ func (n *notifier) take(size int, sigs []os.Signal) <-chan os.Signal {
 	return c
 }
 
-// register is signal.Notify without the signals that are ignored. It must not be called for none at
-// all: to signal.Notify an empty list means every signal there is.
+// register is signal.Notify without the signals that are ignored. It does nothing if none is left,
+// because to signal.Notify an empty list means every signal.
 func register(c chan<- os.Signal, sigs []os.Signal) {
 	sigs = slices.DeleteFunc(slices.Clone(sigs), signal.Ignored)
 	if len(sigs) > 0 {
@@ -99,7 +99,7 @@ func (n *notifier) listen() {
 			return
 		case sig, open := <-arrived:
 			switch {
-			case n.isReleased(): // with both cases ready, select picks any: the release has to win
+			case n.isReleased(): // select picks any ready case, but the release has to win
 				return
 			case !open: // a closed Source has no more signals
 				arrived = nil
@@ -110,8 +110,9 @@ func (n *notifier) listen() {
 	}
 }
 
-// count decides whether a signal asks, hurries or forces. The first one asks, whatever else has
-// asked before: a platform sends its SIGTERM without knowing that the program is stopping already.
+// count decides whether a signal asks, hurries or forces. The first one never forces, even if
+// something else has asked before: a platform sends its SIGTERM without knowing that the program is
+// already stopping.
 func (n *notifier) count(sig os.Signal) {
 	now := time.Now()
 	for _, c := range n.counted {
@@ -134,7 +135,7 @@ func (n *notifier) count(sig os.Signal) {
 	n.counted = append(n.counted, arrival{sig, now})
 }
 
-// same reports whether two signals are equal. Those of a Source may be of a type that == panics on.
+// same reports whether two signals are equal. Those of a Source may have a type on which == panics.
 func same(a, b os.Signal) bool { return reflect.ValueOf(a).Comparable() && a == b }
 
 // ask cancels the context unless something asked before, and reports whether it did.

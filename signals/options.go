@@ -42,9 +42,9 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// Signals replaces the default, [os.Interrupt] and SIGTERM. A signal that the process inherited as
-// ignored stays ignored. It panics if there is none, or one that is nil or that no process can
-// catch (SIGKILL, SIGSTOP).
+// Signals replaces the default signals, [os.Interrupt] and SIGTERM. A signal that the process
+// inherited as ignored stays ignored. It panics if there is none, or if one is nil or cannot be
+// caught (SIGKILL, SIGSTOP).
 func Signals(sigs ...os.Signal) Option {
 	checkSignals("Signals", sigs)
 	sigs = slices.Clone(sigs)
@@ -65,9 +65,9 @@ func checkSignals(name string, sigs []os.Signal) {
 	}
 }
 
-// OnForce replaces what the second signal does, which is one line on standard error and exit status
-// 1. fn gets that signal. If it returns, the process goes on, and each further signal calls fn
-// again, one call at a time. It panics if fn is nil.
+// OnForce has fn called with the second signal, instead of a line on standard error and exit status
+// 1. If fn returns, the process goes on, and each further signal calls fn again, one call at a
+// time. It panics if fn is nil.
 func OnForce(fn func(os.Signal)) Option {
 	if fn == nil {
 		panic("signals: OnForce(nil): a function is needed")
@@ -75,13 +75,13 @@ func OnForce(fn func(os.Signal)) Option {
 	return optionFunc(func(c *config) { c.onForce = fn })
 }
 
-// ForceWindow makes repeats of the same signal that arrive less than d after the first one count as
-// that one. Some programs deliver a signal twice: GNU timeout sends SIGTERM to its child and to the
-// process group, and npm passes on a Ctrl-C that the terminal has sent to the whole group already
-// (npm/cli#1591). A different signal forces however soon it comes.
+// ForceWindow makes repeats of a signal that arrive less than d after it count as one signal. Some
+// programs deliver a signal twice: GNU timeout sends SIGTERM to its child and to the process group,
+// and npm passes on a Ctrl-C that the terminal has already sent to the whole group (npm/cli#1591).
+// A different signal forces however soon it comes.
 //
-// The default is 5ms, which covers these and which no second Ctrl-C of a human meets; 0 makes every
-// second signal force. It panics if d is negative.
+// The default is 5ms: enough for these programs, and less than a human needs for a second Ctrl-C.
+// With 0 every second signal forces. It panics if d is negative.
 func ForceWindow(d time.Duration) Option {
 	if d < 0 {
 		panic(fmt.Sprintf("signals: ForceWindow(%v): must not be negative", d))
@@ -89,10 +89,10 @@ func ForceWindow(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.forceWindow = d })
 }
 
-// Source takes the signals from c and none from the operating system, so that a test can send what
-// it likes, inside a [testing/synctest] bubble too, where a channel registered with os/signal
-// panics. Everything that c delivers counts, whatever [Signals] says. If c is closed, that is no
-// signal. It panics if c is nil.
+// Source takes the signals from c and none from the operating system. So a test can send any
+// signal, even inside a [testing/synctest] bubble, where a channel registered with os/signal
+// panics. Everything that c delivers counts, whatever [Signals] says. Closing c is not a signal. It
+// panics if c is nil.
 //
 // [HandleFrom] is the same for Handle.
 func Source(c <-chan os.Signal) Option {

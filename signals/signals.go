@@ -6,14 +6,15 @@
 //		serve(ctx) // returns when ctx is done: the first Ctrl-C or SIGTERM
 //	}            // a second Ctrl-C does not wait for that: exit status 1
 //
-// Its nearest relative is [os/signal.NotifyContext]. What is different here:
+// Its nearest relative is [os/signal.NotifyContext]. The differences:
 //
 //   - A second signal ends the process. With os/signal it is swallowed, and a hung shutdown
 //     survives any number of Ctrl-C.
-//   - The context's cause is an [*Error] that holds the signal, with the exit status shells expect.
-//   - A signal that the process inherited as ignored (nohup) stays ignored.
-//   - A log whose reader has gone costs the line, not the process.
-//   - [RequestShutdown] lets the program itself be the one that asks.
+//   - The context's cause is an [*Error] with the signal and the exit status that shells expect.
+//   - A signal that the process inherited as ignored stays ignored: SIGHUP under nohup, and SIGINT
+//     in a program that a shell script starts with &. In a script, stop it with SIGTERM.
+//   - When the reader of the log has gone, the process loses log lines and lives on.
+//   - [RequestShutdown] lets the program itself ask.
 //
 // Which function to use:
 //
@@ -32,21 +33,21 @@
 //
 // In `service 2>&1 | tee log` a Ctrl-C ends tee as well, and Go ends a program that writes to a
 // standard output or standard error without a reader. The first log record of the shutdown would be
-// the last thing the service does. So whoever takes the signals that stop takes SIGPIPE, too, from
-// registration until release: such a write then fails with EPIPE, like any other write to a closed
-// connection. It is taken and not ignored, so child processes do not inherit that.
+// the last thing that the service does. So the functions that take the stop signals take SIGPIPE,
+// too, from registration until release: such a write then fails with EPIPE, like any other write to
+// a closed connection. SIGPIPE is not ignored, because child processes would inherit that.
 //
 // The price is that `service | head` lives on when head has ended. A command that should end with
-// the reader of its output has to look at the errors of its writes, or not to use this package.
-// [Handle] alone does not take SIGPIPE, and nothing does with a [Source].
+// the reader of its output has to check the errors of its writes, or must not use this package.
+// [Handle] does not take SIGPIPE, and with a [Source] nothing does.
 //
 // # What the operating system and Go decide
 //
-// The signals are [os.Interrupt] and SIGTERM on every system. Go maps the closing of a Windows
-// console, a log-off and a system shutdown to SIGTERM; Windows ends the process some seconds later
-// whatever it does. Go's runtime keeps an inherited "ignored" for SIGHUP and SIGINT only (see
-// os/signal, "Default behavior of signals in Go programs"); for any other signal this package
-// cannot know about it.
+// The default signals are [os.Interrupt] and SIGTERM on every system. Go maps the closing of a
+// Windows console, a log-off and a system shutdown to SIGTERM; Windows ends the process some
+// seconds later in any case. Go's runtime keeps an inherited "ignored" for SIGHUP and SIGINT only
+// (see os/signal, "Default behavior of signals in Go programs"); for other signals this package
+// cannot detect it.
 package signals
 
 import (
@@ -56,8 +57,8 @@ import (
 	"sync"
 )
 
-// setup is the once-guard of SetupSignalHandler and SetupSignalContext: the signals of a process
-// are process-wide, and so is the right to be asked by them.
+// setup makes sure that SetupSignalHandler and SetupSignalContext are called once, because signals
+// are process-wide.
 var setup struct {
 	mu       sync.Mutex
 	caller   string // "file:line" of the first call
@@ -74,9 +75,9 @@ func SetupSignalHandler() <-chan struct{} {
 	return setupOnce("SetupSignalHandler", nil).Done()
 }
 
-// SetupSignalContext is [SetupSignalHandler] with a context in place of the channel, and with
+// SetupSignalContext is [SetupSignalHandler] with a context instead of the channel, and with
 // options. The context's cause ([context.Cause]) is an [*Error] with the signal, which
-// [FromContext] finds.
+// [FromContext] returns.
 func SetupSignalContext(opts ...Option) context.Context {
 	return setupOnce("SetupSignalContext", opts)
 }
@@ -97,12 +98,12 @@ func setupOnce(name string, opts []Option) context.Context {
 }
 
 // RequestShutdown does what a first signal does to the channel of [SetupSignalHandler] or the
-// context of [SetupSignalContext]: with it a program stops itself the way an operator would. It
-// reports whether it was the first to ask. It never forces, however often it is called.
+// context of [SetupSignalContext], so that a program can stop itself the way an operator would. It
+// reports whether it was the first to ask. It never forces, however often it is called. The
+// context's cause is then an error that Is [context.Canceled] and holds no signal.
 //
 // The next signal from outside does not force yet, because a platform sends its SIGTERM without
-// knowing that the program is stopping already; the one after that does. The context's cause is an
-// error that Is [context.Canceled] and holds no signal.
+// knowing that the program is already stopping; the one after that does.
 //
 // Before SetupSignalHandler or SetupSignalContext was called it does nothing and returns false. It
 // is safe for concurrent use.
@@ -113,7 +114,7 @@ func RequestShutdown() bool {
 	return n != nil && n.ask(requestedError{})
 }
 
-// requestedError is the cause where no signal asked but RequestShutdown.
+// requestedError is the cause of a context that RequestShutdown ended.
 type requestedError struct{}
 
 func (requestedError) Error() string        { return "signals: shutdown requested by the program" }

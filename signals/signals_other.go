@@ -7,5 +7,5 @@ import "os"
 // uncatchable are the signals that no process can catch.
 var uncatchable = []os.Signal{os.Kill}
 
-// brokenPipe is empty: elsewhere a write without a reader is an error and no more.
+// brokenPipe is empty: without a reader a write only fails.
 var brokenPipe []os.Signal

@@ -11,5 +11,5 @@ import (
 var uncatchable = []os.Signal{syscall.SIGKILL, syscall.SIGSTOP}
 
 // brokenPipe ends a Go program that writes to a standard output or standard error without a reader,
-// unless it is taken by signal.Notify (os/signal, "SIGPIPE").
+// unless signal.Notify has taken it (os/signal, "SIGPIPE").
 var brokenPipe = []os.Signal{syscall.SIGPIPE}
