@@ -8,41 +8,42 @@ import (
 	"time"
 )
 
-// A Callback is something to do when the service stops.
+// A Callback is a function that the stop calls.
 type Callback struct {
-	// Name is what errors and the report call it. It must not be empty, but need not be unique.
+	// Name stands for the callback in errors and the report. It must not be empty, but need not be
+	// unique.
 	Name string
 
-	// Phase says when: callbacks of a lower phase have returned, or were given up, before those of
-	// a higher one are called. 0 means PhaseStore, where nothing is in flight any more that could
-	// need what is closed. It must not be negative.
+	// Phase says when: all callbacks of a phase have returned or were abandoned before those of the
+	// next are called. 0 means PhaseStore, when requests and background work have ended. It must
+	// not be negative.
 	Phase Phase
 
-	// Timeout is the most it may take. 0 means what is left of Grace or, if that is over, the
-	// phase's share of Tail; it never gets more than that.
+	// Timeout is the most it may take. It never gets more than what is left of Grace or, if that is
+	// over, the phase's share of Tail; 0 means all of that.
 	Timeout time.Duration
 
-	// Func does it; it must not be nil. Its context ends at the callback's deadline, with the cause
-	// ErrTimeout, and not before: the values of the context given to Start or Run are in it, but
-	// its end is not passed on. Reason returns why the service stops. If Hurry or a deadline of
-	// Before comes while Func runs, its context ends before the deadline that it had at first.
+	// Func must not be nil. Its context has the values of the context given to Start or Run, but
+	// does not end with it: it ends at the callback's deadline, with the cause ErrTimeout. Hurry or
+	// a deadline of Before can end it earlier than its Deadline method says. Reason and
+	// StopDeadline tell more about the stop.
 	//
 	// Func is called once, in a goroutine of its own, at the same time as the other callbacks of
-	// its phase. After its deadline it is abandoned: the stop does not wait for it any longer.
+	// its phase. If it has not returned by its deadline, the stop goes on without it.
 	Func func(context.Context) error
 }
 
-// A Phase is a part of the stop. Any positive number is a phase of its own; the named ones leave
-// room between them.
+// A Phase is a part of the stop. Any positive number is a phase; the named ones leave room for
+// others between them.
 type Phase int
 
-// The phases of a stop. HTTP and gRPC servers drain in PhaseIngress, components
-// ([GracefulShutdown.Go]) are waited for in PhaseWork.
+// The phases of a stop. Servers drain in PhaseIngress, and components ([GracefulShutdown.Go]) are
+// waited for in PhaseWork.
 const (
 	PhaseIngress Phase = 100 // take no new requests, answer those in flight
 	PhaseWork    Phase = 200 // finish background work; GracefulShutdown.Context ends as it begins
 	PhaseStore   Phase = 300 // close databases, caches, queues
-	PhaseFlush   Phase = 400 // write out logs, traces, metrics about all of the above
+	PhaseFlush   Phase = 400 // write out logs, traces, metrics of all the above
 )
 
 // String returns "ingress", "work", "store" or "flush", and "phase 250" for a phase without a name.
@@ -60,9 +61,9 @@ func (p Phase) String() string {
 	return fmt.Sprintf("phase %d", int(p))
 }
 
-// AddCallback adds what is to be done when the service stops; it may be called before or after
-// Start. It returns [ErrShuttingDown] after the trigger, and an error that names the callback and
-// what is wrong with it; it adds all of the callbacks or none.
+// AddCallback adds functions for the stop to call, before or after Start. It adds all of them or
+// none. It returns [ErrShuttingDown] after the trigger, and an error that names each invalid
+// callback and what is wrong with it.
 func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 	return gs.add(func() error {
 		var errs []error
@@ -79,10 +80,11 @@ func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 	})
 }
 
-// Register is [GracefulShutdown.AddCallback] for what may go before the service stops: a tenant's
-// pool, a temporary file. remove takes the callback out again and reports whether it did: false
-// means that the stop has begun, which calls the callback or has called it, or that it was removed
-// before. So exactly one of the two closes what is to be closed. remove is never nil.
+// Register is [GracefulShutdown.AddCallback] for something that may go before the service stops: a
+// tenant's pool, a temporary file. remove takes the callback out again and reports whether it did.
+// If so, the caller closes the thing; if not, the stop has begun and calls the callback, or remove
+// was called before. So it is closed exactly once. remove is never nil; after an error it returns
+// false.
 func (gs *GracefulShutdown) Register(c Callback) (remove func() bool, err error) {
 	s := c.step()
 	err = gs.add(func() error {
@@ -126,8 +128,8 @@ func Closer(name string, c io.Closer) Callback {
 	return callback
 }
 
-// Reason returns why the service stops, for the context of a callback or a hook: the reason that
-// the first request gave. It returns nil for any other context.
+// Reason returns why the service stops: the reason that the first request gave. ctx is the context
+// of a callback or a hook; for any other context Reason returns nil.
 func Reason(ctx context.Context) error {
 	if s := stopOf(ctx); s != nil {
 		return s.reason
@@ -135,10 +137,10 @@ func Reason(ctx context.Context) error {
 	return nil
 }
 
-// StopDeadline returns when the whole stop is over at the latest, Grace+Tail after the request, for
-// the context of a callback or a hook: to tell a platform how long to wait. It may come nearer, see
-// [Before] and [GracefulShutdown.Hurry]. The callback's own deadline, which is earlier, is that of
-// its context. StopDeadline returns the zero Time for any other context.
+// StopDeadline returns when the whole stop is over at the latest, Grace+Tail after the request: a
+// callback or a hook can tell a platform how long to wait. [Before] and [GracefulShutdown.Hurry]
+// may move it nearer. ctx is the context of a callback or a hook, whose own deadline is earlier;
+// for any other context StopDeadline returns the zero Time.
 func StopDeadline(ctx context.Context) time.Time {
 	if s := stopOf(ctx); s != nil {
 		_, _, end := s.gs.clock.ends()

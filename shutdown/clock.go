@@ -9,8 +9,8 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A clock knows when Delay, Grace and Tail are over. They can only come nearer, by Hurry, by the
-// deadline of a reason, and by that of a service around this one.
+// A clock holds the ends of Delay, Grace and Tail. They can only move nearer: by Hurry, by the
+// deadline of a reason, or by that of the outer service.
 type clock struct {
 	config config
 
@@ -18,8 +18,8 @@ type clock struct {
 	delay    time.Duration
 	graceEnd time.Time
 	tailEnd  time.Time
-	stageEnd time.Time     // of what is running now
-	moved    chan struct{} // closed when an end has come nearer, and made anew
+	stageEnd time.Time     // of the running stage
+	moved    chan struct{} // closed and replaced when an end has moved nearer
 }
 
 func (c *clock) begin(cfg config, now time.Time) {
@@ -38,14 +38,12 @@ func (c *clock) ends() (delay time.Duration, grace, tail time.Time) {
 	return c.delay, c.graceEnd, c.tailEnd
 }
 
-// changes returns a channel that is closed when an end has come nearer.
 func (c *clock) changes() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.moved
 }
 
-// setStage notes the end of the stage that runs now.
 func (c *clock) setStage(end time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,16 +52,16 @@ func (c *clock) setStage(end time.Time) {
 
 func (c *clock) hurry() (earlier bool) {
 	now := time.Now()
-	// Without a Tail, what obeys gets a moment to be heard all the same.
+	// Even without a Tail, a step that obeys gets a moment to return.
 	return c.move(0, now, now.Add(max(c.config.tail, 2*guard.Notice)))
 }
 
-// leastRest is what a deadline that is near, or over, leaves: what has to be flushed gets a moment,
-// and the platform's clock may differ from ours.
+// leastRest is the time that a stop gets even if its deadline is nearer or has passed: flushing
+// takes a moment, and the platform's clock may differ from ours.
 const leastRest = 100 * time.Millisecond
 
-// tighten makes the stop end at t. A quarter of the rest, at most Tail, is for what has not begun
-// then.
+// tighten makes the stop end at t, unless it ends before. A quarter of the time until t, at most
+// Tail, is left for steps that have not begun by then.
 func (c *clock) tighten(t time.Time) {
 	now := time.Now()
 	rest := max(t.Sub(now), leastRest)
@@ -84,6 +82,21 @@ func (c *clock) move(delay time.Duration, graceEnd, tailEnd time.Time) (earlier 
 	return earlier
 }
 
+// waitFor waits for call until end, which is computed again when the clock moves. It reports
+// whether call has ended.
+func (gs *GracefulShutdown) waitFor(call *guard.Call, end func() time.Time) bool {
+	for {
+		moved := gs.clock.changes()
+		select {
+		case <-call.Done():
+			return true
+		case <-time.After(time.Until(end())):
+			return isClosed(call.Done())
+		case <-moved:
+		}
+	}
+}
+
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -98,12 +111,12 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Before returns a reason with a deadline, for [GracefulShutdown.Shutdown] and managers: a platform
-// has said when it takes the machine away. The stop is over by then: Tail becomes at most a quarter
-// of the rest, Grace what remains of it, and Delay at most half of that. It is never longer than
-// the options say. A later request whose deadline is earlier tightens a stop in progress; the first
-// reason stays. The error has the text of reason and unwraps to it. A nil reason stands for
-// "requested".
+// Before returns a reason with a deadline, for [GracefulShutdown.Shutdown] and managers: use it
+// when a platform says when it takes the machine away. The stop is over by t, but always gets
+// 100ms. Tail becomes at most a quarter of the time until t, Grace the rest, and Delay at most half
+// of that; none of them becomes longer than its option says. A later request with an earlier
+// deadline shortens a stop in progress; the first reason stays. The error has the text of reason
+// and unwraps to it. A nil reason stands for "requested".
 func Before(t time.Time, reason error) error {
 	if reason == nil {
 		reason = errRequested
@@ -122,7 +135,7 @@ func (d *deadline) Error() string {
 
 func (d *deadline) Unwrap() error { return d.reason }
 
-// tighten looks whether a request that was not the first has an earlier deadline.
+// tighten applies the deadline, if any, of a request that was not the first.
 func (gs *GracefulShutdown) tighten(reason error) {
 	gs.tightenByOuter()
 	guard.Go(context.Background(), "shutdown/reason", func() error {
@@ -135,13 +148,13 @@ func (gs *GracefulShutdown) tighten(reason error) {
 
 type outerKey struct{}
 
-// tightenByOuter keeps a service that is a component of another one inside the time that the other
-// one waits for its components, if that is stopping.
+// tightenByOuter makes the stop of an inner service fit into the stage in which the outer one waits
+// for its components.
 func (gs *GracefulShutdown) tightenByOuter() {
 	gs.mu.Lock()
 	outer := gs.outer
 	gs.mu.Unlock()
-	if outer == nil || outer.ctx.Err() == nil { // the outer one has not asked this one to stop
+	if outer == nil || outer.ctx.Err() == nil { // the outer one has not told this one to stop
 		return
 	}
 	outer.clock.mu.Lock()
@@ -150,7 +163,6 @@ func (gs *GracefulShutdown) tightenByOuter() {
 	gs.clock.tighten(end.Add(-time.Until(end) / 20))
 }
 
-// tightenInner tells the services inside this one that its end has come nearer.
 func (gs *GracefulShutdown) tightenInner() {
 	gs.mu.Lock()
 	inner := slices.Clone(gs.inner)

@@ -15,22 +15,27 @@ import (
 type component struct {
 	name     string
 	run      func(context.Context) error
-	step     *step         // of the stop that waits for it
-	told     func() bool   // whether it was told to stop, by other means than its context; may be nil
+	step     *step         // the step that waits for it
+	stopping func() bool   // whether it was told to stop, not by its context; may be nil
 	launched bool          // guarded by GracefulShutdown.mu
 	done     chan struct{} // closed when run has returned
 	err      error         // nil or a *ComponentError; readable after done
 }
 
-// Go runs a part of the service that goes on until it is stopped: a consumer, a ticker, a server of
-// a kind that this package does not know. It runs in a goroutine of its own from Start on, or at
-// once after Start, with [GracefulShutdown.Context], and is waited for in PhaseWork. If the service
-// stops before run was begun, it is never run.
+// Go adds a component: a part of the service that goes on until it is stopped, such as a consumer,
+// a ticker, or a server of a kind that this package does not know. run runs in a goroutine of its
+// own from Start on, or at once after Start, with [GracefulShutdown.Context], and is waited for in
+// PhaseWork. If the stop begins first, run is never called.
 //
-// If run returns an error, panics or exits its goroutine, that requests the shutdown with a
-// *[ComponentError], which Wait returns too. nil means that this part is finished and the service
-// goes on, and so does [net/http.ErrServerClosed]: somebody has closed that server on purpose. Once
-// the stop has begun, an error that says nothing but that it was told to stop ([context.Canceled],
+// That context ends when the servers have drained, without servers at once, and run has to return
+// then. A job in progress that is given this context is cancelled at that moment. One that should
+// be finished gets [context.WithoutCancel] of it, with a timeout below Grace. Where servers drain
+// for long, a consumer of a queue stops taking jobs at [GracefulShutdown.Draining].
+//
+// If run returns an error, panics or calls runtime.Goexit, that requests the shutdown with a
+// *[ComponentError], which Wait returns too. If it returns nil, or [net/http.ErrServerClosed]
+// because the server was closed on purpose, this part is finished and the service goes on. Once the
+// stop has begun, an error that says only that run was told to stop ([context.Canceled],
 // http.ErrServerClosed, the cause of its context) counts as nil, too. For servers prefer
 // [GracefulShutdown.GoHTTP] and [GracefulShutdown.GoGRPC].
 //
@@ -40,7 +45,7 @@ func (gs *GracefulShutdown) Go(name string, run func(context.Context) error) err
 		if err := check("component", name, run); err != nil {
 			return err
 		}
-		s := &step{name: name, stage: stage{kindPhase, PhaseWork}, onlyWaits: true}
+		s := &step{name: name, stage: stage{kindPhase, PhaseWork}, waitsForComponents: true}
 		s.run = s.waitForComponents
 		gs.steps = append(gs.steps, s)
 		gs.addComponent(&component{name: name, run: run, step: s})
@@ -48,7 +53,8 @@ func (gs *GracefulShutdown) Go(name string, run func(context.Context) error) err
 	})
 }
 
-// addComponent is called under the lock.
+// addComponent adds c to its step, and launches it if the service has started. The caller holds the
+// lock.
 func (gs *GracefulShutdown) addComponent(c *component) {
 	c.done = make(chan struct{})
 	c.step.components = append(c.step.components, c)
@@ -57,7 +63,6 @@ func (gs *GracefulShutdown) addComponent(c *component) {
 	}
 }
 
-// launch is called under the lock.
 func (gs *GracefulShutdown) launch(c *component) {
 	c.launched = true
 	gs.components = append(gs.components, c)
@@ -69,7 +74,7 @@ func (gs *GracefulShutdown) launch(c *component) {
 func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 	gs.mu.Lock()
 	draining := gs.isDraining()
-	stopped := f.err == nil || f.closed || draining && f.stopped || c.told != nil && c.told()
+	stopped := f.err == nil || f.closed || draining && f.stopped || c.stopping != nil && c.stopping()
 	if !stopped {
 		c.err = &ComponentError{Name: c.name, Err: f.err}
 	}
@@ -85,20 +90,20 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 	gs.mu.Unlock()
 
 	if !stopped {
-		if first := gs.trigger(c.err, ""); first { // the Logger hears it as the reason
+		if first := gs.trigger(c.err, ""); first { // the Logger is told the reason by the stop
 			gs.handleError(c.err)
 		} else {
 			gs.observe("component failed", "component "+c.name+": "+f.text, c.err)
 		}
 	}
-	close(c.done) // last: the stop may end with it, and nothing is told after that
+	close(c.done) // last: the stop may end with it, and observers hear nothing after that
 }
 
-// waitForComponents is the run of a step that waits for components. Of several listeners of a
-// server, the first error stands for all; the others were told when they occurred.
+// waitForComponents is the run of a step that waits for components. If several listeners of a
+// server fail, it returns the first error; the others were told when they occurred.
 func (s *step) waitForComponents(ctx context.Context) error {
 	var first error
-	for _, c := range s.components { // nothing is added any more, nor taken away
+	for _, c := range s.components { // these do not change during a stop
 		if !c.launched {
 			continue
 		}
@@ -114,22 +119,22 @@ func (s *step) waitForComponents(ctx context.Context) error {
 	return first
 }
 
-// saysStopped reports whether err is how a function says that it has ended because it was told to,
-// and says nothing beside it: errors.Join(context.Canceled, errFlush) is a failure. closed means
-// the same of a server that was closed. err is a user's, so this is user code.
+// saysStopped reports whether err says only that a function has ended because it was told to:
+// errors.Join(context.Canceled, errFlush) is a failure. closed means that it says only that a
+// server was closed. saysStopped calls methods of err, so it must run under guard.
 func saysStopped(err, cause error) (stopped, closed bool) {
 	isClosed := func(err error) bool { return errors.Is(err, http.ErrServerClosed) }
 	isStopped := func(err error) bool { return isClosed(err) || errors.Is(err, context.Canceled) }
 	return everyLeaf(err, cause, isStopped), everyLeaf(err, nil, isClosed)
 }
 
-// everyLeaf reports whether ok holds for every leaf of the tree of err; where cause is, it need
-// not. The tree is walked by hand, because errors.Is is content with one leaf.
+// everyLeaf reports whether each leaf of the tree of err satisfies ok, or is cause or below it. The
+// tree is walked by hand, because errors.Is is satisfied by one leaf.
 func everyLeaf(err, cause error, ok func(error) bool) bool {
-	if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { //nolint:errorlint // see above
+	if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { // see above
 		return true
 	}
-	switch e := err.(type) { //nolint:errorlint // see above
+	switch e := err.(type) { // see above
 	case interface{ Unwrap() []error }:
 		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !everyLeaf(err, cause, ok) })
 	case interface{ Unwrap() error }:

@@ -29,7 +29,9 @@ func TestEachResponseSaysClose(t *testing.T) {
 			_, _ = io.WriteString(w, "body")
 		},
 		"ReadFrom": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.(io.ReaderFrom).ReadFrom(strings.NewReader("body"))
+			if n, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("body")); n != 4 || err != nil {
+				panic(fmt.Sprint("got ", n, " and ", err))
+			}
 		},
 		"Copy": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.Copy(w, strings.NewReader("body"))

@@ -15,13 +15,13 @@ var (
 	// done: the caller must stop the server or close the resource that it wanted to add.
 	ErrShuttingDown = errors.New("shutdown: already shutting down")
 
-	// ErrAlreadyStarted is returned by Start and Run if a Start or Run before has started the
-	// service, and by AddManager after that.
+	// ErrAlreadyStarted is returned by Start and Run if an earlier Start or Run has started the
+	// service, is in progress or was interrupted by the shutdown, and by AddManager after Start.
 	ErrAlreadyStarted = errors.New("shutdown: already started")
 
-	// ErrTimeout is in the error of each callback that had not returned by its deadline, or for
-	// which no time was left. It Is [context.DeadlineExceeded], and it is the cause with which a
-	// callback's context ends at its deadline.
+	// ErrTimeout is wrapped by the error of a step that had not succeeded by its deadline, or for
+	// which no time was left. It is also the cause with which a callback's context ends at its
+	// deadline. It Is [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 )
 
@@ -41,9 +41,9 @@ var errGoexit = errors.New("shutdown: runtime.Goexit was called")
 // component, a manager's hook.
 type CallbackError struct {
 	Name  string // of the callback, the server, the component or the manager
-	Phase Phase  // 0 for what comes before and after the phases
-	Stage string // what that is: "start", "finish", "release" or "observers"; else empty
-	Err   error  // what it returned, a *PanicError, or one that Is ErrTimeout
+	Phase Phase  // 0 before and after the phases
+	Stage string // "start", "finish", "release" or "observers" there; empty in the phases
+	Err   error  // what the step returned, a *PanicError, or an error that Is ErrTimeout
 }
 
 // Error returns name, phase and the text of Err: "mysql (store): connection lost".
@@ -54,10 +54,10 @@ func (e *CallbackError) Error() string {
 // Unwrap returns Err.
 func (e *CallbackError) Unwrap() error { return e.Err }
 
-// A ComponentError says which component of [GracefulShutdown.Go] failed, or which server stopped to
-// serve. A component that did not end in time is a [CallbackError].
+// A ComponentError says which component of [GracefulShutdown.Go] failed, or which server stopped
+// serving. One that did not end in time is reported by a [CallbackError].
 type ComponentError struct {
-	Name string // as given to Go
+	Name string // as given to Go, GoHTTP or GoGRPC
 	Err  error  // what it returned, or a *PanicError
 }
 
@@ -70,7 +70,7 @@ func (e *ComponentError) Error() string {
 func (e *ComponentError) Unwrap() error { return e.Err }
 
 // A PanicError holds the value and the stack of a panic in a callback, a component, a manager or an
-// observer.
+// observer ([Logger], [ErrorHandler], [Watch]).
 type PanicError struct {
 	Value any    // the argument of panic
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
@@ -96,8 +96,8 @@ type textError struct {
 func (e *textError) Error() string { return e.text }
 func (e *textError) Unwrap() error { return e.err }
 
-// A finding is what the stop knows of a user's error. Its methods are user code, so this is all
-// that is ever asked of it.
+// A finding is what the stop knows of a user's error. The methods of the error are user code, so
+// they are called only for this.
 type finding struct {
 	err      error
 	text     string
@@ -105,19 +105,19 @@ type finding struct {
 	timeout  bool      // err Is ErrTimeout
 	late     bool      // the step's deadline had passed
 	skipped  bool      // the step was not begun
-	stopped  bool      // it says nothing but that something was told to stop, see saysStopped
-	closed   bool      // the same, and that the server was closed on purpose
-	before   *deadline // it is a reason with a deadline
+	stopped  bool      // err says only that something was told to stop, see saysStopped
+	closed   bool      // err says only that a server was closed on purpose
+	before   *deadline // set if err is a reason with a deadline
 }
 
-// find looks at the error of a guarded call, or any other error of a user. cause is that of the
-// context which the user's function had.
+// find inspects an error of a user or of a guarded call. cause is that of the context which the
+// user's function had.
 func find(err, cause error) finding {
-	if err == guard.ErrExited { //nolint:errorlint // never wrapped
+	if err == guard.ErrExited { // never wrapped
 		err = errGoexit
 	}
 	f := finding{err: err}
-	switch e := err.(type) { //nolint:errorlint // what guard returns is not wrapped
+	switch e := err.(type) { // what guard returns is not wrapped
 	case nil:
 		return f
 	case *guard.Panic:
@@ -126,32 +126,29 @@ func find(err, cause error) finding {
 		f.text = guard.PanicText(e.Error(), e.Value, e.Stack)
 		return f
 	case *ComponentError:
-		_, f.panicked = e.Err.(*PanicError) //nolint:errorlint // of ours, never wrapped
-		f.text = guard.Text(e.Err)          // the rest stands in its row
+		_, f.panicked = e.Err.(*PanicError) // of ours, never wrapped
+		f.text = guard.Text(e.Err)          // its row has the name
 	case *deadline:
 		f.before = e
 	}
 	if f.text == "" {
 		f.text = guard.Text(err)
 	}
-	// What a method that panics or hangs would have told counts as no.
-	found := make(chan finding, 1)
+	// If a method of err panics or hangs, all of these are false.
+	asked := f
 	if guard.Within(guard.Moment, "shutdown/error", func() error {
-		g := f
-		g.timeout = errors.Is(err, ErrTimeout)
-		g.stopped, g.closed = saysStopped(err, cause)
+		asked.timeout = errors.Is(err, ErrTimeout)
+		asked.stopped, asked.closed = saysStopped(err, cause)
 		if d, ok := errors.AsType[*deadline](err); ok {
-			g.before = d
+			asked.before = d
 		}
-		found <- g
 		return nil
 	}) == nil {
-		return <-found
+		return asked // otherwise it may still be written
 	}
 	return f
 }
 
-// check returns the error of an Add… or Go… that got no name or no value.
 func check(what, name string, value any) error {
 	switch {
 	case name == "":
@@ -175,8 +172,8 @@ func isNil(value any) bool {
 	}
 }
 
-// same reports whether a and b are one thing. Values that cannot be compared are not, nor are
-// pointers to nothing, which may be equal by chance.
+// same reports whether a and b are the same pointer. Pointers to zero-size values never are,
+// because they may be equal by chance.
 func same(a, b any) bool {
 	t := reflect.TypeOf(a)
 	return t.Kind() == reflect.Pointer && t.Elem().Size() > 0 && a == b

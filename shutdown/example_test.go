@@ -64,25 +64,35 @@ func ExampleGracefulShutdown_AddCallback() {
 	// error: drain the queue (work): 3 messages left
 }
 
-// A component that fails stops the service, and its error comes out of Run.
+// A consumer of a queue takes no job after the request to stop, and finishes the one in progress.
 func ExampleGracefulShutdown_Go() {
+	ctx, stop := context.WithCancel(context.Background())
 	gs := shutdown.New()
-	err := errors.Join(
-		gs.Go("consumer", func(context.Context) error { return errors.New("broker is gone") }),
-		gs.Go("ticker", func(ctx context.Context) error {
-			<-ctx.Done() // ends when PhaseWork begins
-			fmt.Println("ticker stops because of", context.Cause(ctx))
-			return nil
-		}),
-	)
-	if err != nil {
-		fmt.Println(err)
-		return
+	jobs := make(chan func(context.Context), 1)
+	jobs <- func(ctx context.Context) {
+		stop() // the stop begins in the middle of the job
+		<-gs.Draining()
+		fmt.Println("job is done:", ctx.Err())
 	}
-	fmt.Println(gs.Run(context.Background()))
+	gs.Go("consumer", func(ctx context.Context) error {
+		for {
+			select {
+			case <-gs.Draining():
+				return nil
+			case job := <-jobs:
+				jobCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+				job(jobCtx)
+				cancel()
+			}
+		}
+	})
+	gs.AddCallback(shutdown.Callback{Name: "database", Phase: shutdown.PhaseStore,
+		Func: func(context.Context) error { fmt.Println("database is closed"); return nil }})
+	fmt.Println(gs.Run(ctx))
 	// Output:
-	// ticker stops because of component consumer: broker is gone
-	// component consumer: broker is gone
+	// job is done: <nil>
+	// database is closed
+	// <nil>
 }
 
 // A callback that hangs is given up at its deadline, and the stop goes on.
@@ -139,22 +149,23 @@ func ExampleGracefulShutdown_HoldListener() {
 	}
 }
 
-// Hijacked connections are waited for by nobody but a Tracker.
+// Hijacked connections are waited for by nobody but a Tracker. It tells them to leave one by one,
+// so that the clients do not all come back in one instant.
 func ExampleTracker() {
 	gs := shutdown.New()
-	var sockets shutdown.Tracker
-	if err := gs.AddCallback(shutdown.Callback{Name: "websockets", Phase: shutdown.PhaseWork, Func: sockets.Wait}); err != nil {
-		fmt.Println(err)
-		return
-	}
+	sockets := shutdown.Tracker{Over: 5 * time.Second}
+	gs.AddCallback(shutdown.Callback{
+		Name: "websockets", Phase: shutdown.PhaseIngress, Func: sockets.Wait,
+	})
 
-	done, ok := sockets.Add()
+	// In the handler, when the connection is established:
+	leave, done, ok := sockets.Stream()
 	if !ok {
 		return // shutting down: refuse
 	}
 	go func() {
 		defer done()
-		<-gs.Draining()
+		<-leave
 		fmt.Println("telling the client to come again elsewhere")
 	}()
 

@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func (s *rpcServer) Serve(l net.Listener) error {
 		stopped := s.stopped
 		if err == nil && !stopped {
 			s.conns = append(s.conns, c)
-			s.calls.Go(func() { _, _ = c.Read(make([]byte, 1)) })
+			s.calls.Go(func() { _, _ = io.Copy(io.Discard, c) })
 		}
 		s.mu.Unlock()
 		if stopped {
@@ -87,6 +88,7 @@ func TestGoGRPCIsServedAndDrained(t *testing.T) {
 		require.NoError(t, gs.GoGRPC("rpc", srv, l))
 		gs.start()
 		c := l.dial(t)
+		c.send("/")
 		synctest.Wait()
 		gs.Shutdown(nil)
 		time.AfterFunc(3*sec, func() { _ = c.Close() })
@@ -106,7 +108,7 @@ func TestGoGRPCIsServedAndDrained(t *testing.T) {
 		require.NoError(t, gs.GoGRPC("rpc", srv, l, shutdown.DrainTimeout(2*sec)))
 		gs.callback("store", shutdown.PhaseStore, sleep(sec))
 		gs.start()
-		l.dial(t)
+		l.dial(t).send("/")
 		synctest.Wait()
 		took, err := gs.timedStop()
 		assert.ErrorIs(t, err, shutdown.ErrTimeout)
@@ -114,6 +116,46 @@ func TestGoGRPCIsServedAndDrained(t *testing.T) {
 		assert.True(t, srv.cut)
 		assert.LessOrEqual(t, took, 4*sec)
 		assert.Equal(t, "timeout ok", states(gs.Report()))
+	})
+	bubble(t, "connections that say nothing are not waited for", func(t *testing.T) {
+		gs, srv, l := newService(t), &rpcServer{}, newListener()
+		require.NoError(t, gs.GoGRPC("rpc", srv, l))
+		gs.start()
+		silent, gone, talks := l.dial(t), l.dial(t), l.dial(t)
+		talks.send("/")
+		require.NoError(t, gone.Close())
+		synctest.Wait()
+		time.AfterFunc(sec, func() { _ = talks.Close() })
+		took, err := gs.timedStop()
+		require.NoError(t, err)
+		assert.Equal(t, sec, took)
+		assert.False(t, srv.cut)
+		silent.expectClosed()
+	})
+	bubble(t, "connections that were just accepted get Linger", func(t *testing.T) {
+		gs := newService(t, shutdown.Delay(sec), shutdown.Linger(500*ms))
+		srv, l := &rpcServer{}, newListener()
+		require.NoError(t, gs.GoGRPC("rpc", srv, l))
+		gs.start()
+		silent := l.dial(t) // for the whole of Delay
+		gs.Shutdown(nil)
+		time.Sleep(900 * ms)
+		late, later := l.dial(t), l.dial(t)
+		time.AfterFunc(400*ms, func() { late.send("/") })
+		time.AfterFunc(450*ms, func() { later.send("/") })
+		time.AfterFunc(2*sec, func() { _ = late.Close(); _ = later.Close() })
+		require.NoError(t, gs.Wait())
+		silent.expectClosed()
+		assert.False(t, srv.cut)
+		assert.Equal(t, 2900*ms, gs.Report().Total, "%s", gs.Report())
+	})
+	bubble(t, "and not a moment longer than they need", func(t *testing.T) {
+		gs, l := newService(t), newListener()
+		require.NoError(t, gs.GoGRPC("rpc", &rpcServer{}, l))
+		gs.start()
+		took, err := gs.timedStop()
+		require.NoError(t, err)
+		assert.Zero(t, took)
 	})
 	bubble(t, "on two listeners", func(t *testing.T) {
 		gs, srv, a, b := newService(t), &rpcServer{}, newListener(), newListener()

@@ -5,27 +5,27 @@ import (
 	"errors"
 )
 
-// A GRPCServer is what this package needs of a *grpc.Server.
+// A GRPCServer is the part of *grpc.Server that this package needs.
 type GRPCServer interface {
-	GracefulStop() // refuses new calls, tells clients to leave, returns when the last call has ended
+	GracefulStop() // refuses new calls, tells clients to leave, waits for the last call
 	Stop()         // ends all calls
 }
 
-// AddGRPCServer drains srv in [PhaseIngress]: GracefulStop, and at the end of its time Stop, with
-// an error that says that calls were cut. GracefulStop alone has no deadline: a stream that never
-// ends would hold it up without end. If HTTP servers pass calls to srv (its ServeHTTP), they are
-// drained first, because GracefulStop would cut these calls.
+// AddGRPCServer drains srv in [PhaseIngress]: it calls GracefulStop and, at the end of its time,
+// Stop, with an error that says that calls were cut. GracefulStop alone has no deadline: a stream
+// that never ends would hold it up forever. HTTP servers that pass calls to srv (its ServeHTTP) are
+// drained first, because GracefulStop would cut these calls. The errors are those of
+// [GracefulShutdown.AddServer].
 //
-// A connection whose client has not said anything yet holds up GracefulStop and Stop for as long as
-// grpc.ConnectionTimeout, by default 120s: give the server one that is well below Grace.
+// A connection that arrives just as the listener closes is lost; [GracefulShutdown.GoGRPC] keeps
+// it.
 //
-// A stop may come before srv.Serve is called. Serve then returns grpc.ErrServerStopped, which this
-// package does not know, so the function given to [GracefulShutdown.Go] has to make nil of it;
-// [GracefulShutdown.GoGRPC] does not need that.
+// A connection whose client has not sent anything yet holds up GracefulStop and Stop for
+// grpc.ConnectionTimeout, by default 120s. Set it well below Grace, or use GoGRPC.
 //
-// It may be called before or after Start. It returns [ErrShuttingDown] after the trigger, and an
-// error if srv is nil or was added before, name is empty, or there is an [InPhase] among the
-// options.
+// If the stop comes before srv.Serve is called, Serve returns grpc.ErrServerStopped, which this
+// package does not know. The function given to [GracefulShutdown.Go] must turn it into nil; with
+// [GracefulShutdown.GoGRPC] that is not needed.
 func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer, opts ...ServerOption) error {
 	return gs.addUnserved("gRPC server", name, srv, opts, func() *server { return gs.newGRPCServer(name, srv) })
 }
@@ -33,7 +33,7 @@ func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer, opts ...S
 func (gs *GracefulShutdown) newGRPCServer(name string, srv GRPCServer) *server {
 	s := newServer(name, srv)
 	told := make(chan struct{})
-	s.told = func() bool { return isClosed(told) }
+	s.stopping = func() bool { return isClosed(told) }
 	s.step.run = func(ctx context.Context) error {
 		if err := gs.waitForGRPCOverHTTP(ctx); err != nil {
 			return err
@@ -49,9 +49,9 @@ func (gs *GracefulShutdown) newGRPCServer(name string, srv GRPCServer) *server {
 	return s
 }
 
-// waitForGRPCOverHTTP waits until the HTTP servers over which gRPC calls have come have drained.
+// waitForGRPCOverHTTP waits until the HTTP servers that have received gRPC calls have drained.
 func (gs *GracefulShutdown) waitForGRPCOverHTTP(ctx context.Context) error {
-	for _, s := range gs.servers { // nothing is added any more
+	for _, s := range gs.servers { // these do not change during a stop
 		if s.http == nil || !s.http.sawGRPC.Load() || s.step.stage.phase > PhaseIngress {
 			continue
 		}

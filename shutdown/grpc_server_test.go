@@ -129,3 +129,35 @@ func TestGRPCServerIsDrainedOrCut(t *testing.T) {
 		})
 	}
 }
+
+// A Stop that hangs has its phase's share of what is left, so the phases after it have theirs.
+func TestHangingStopLeavesTimeToFlush(t *testing.T) {
+	tests := []struct {
+		name    string
+		hurryAt time.Duration
+	}{
+		{"at the end of Grace", 0},
+		{"when Hurry comes while it drains", 2 * sec},
+		{"when Hurry comes while it is cut", 3*sec + 20*ms},
+	}
+	for _, tt := range tests {
+		bubble(t, tt.name, func(t *testing.T) {
+			gs := newService(t, shutdown.Grace(5*sec), shutdown.Tail(50*ms))
+			hang := hanging(t)
+			var opts []shutdown.ServerOption
+			if tt.hurryAt > 3*sec {
+				opts = append(opts, shutdown.DrainTimeout(3*sec))
+			}
+			require.NoError(t, gs.AddGRPCServer("grpc", grpcServer{
+				graceful: func() { _ = hang(t.Context()) },
+				stop:     func() { _ = hang(t.Context()) },
+			}, opts...))
+			gs.callback("flush", shutdown.PhaseFlush, sleep(10*ms))
+			if tt.hurryAt > 0 {
+				time.AfterFunc(tt.hurryAt, func() { gs.Hurry() })
+			}
+			require.ErrorIs(t, gs.stop(), shutdown.ErrTimeout)
+			assert.Equal(t, shutdown.StateOK, row(t, gs.Report(), "flush").State)
+		})
+	}
+}

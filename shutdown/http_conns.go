@@ -13,11 +13,11 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// conns tracks the open connections of a server, by what it tells its ConnState.
+// conns tracks the open connections of a server through its ConnState.
 type conns struct {
 	mu    sync.Mutex
 	open  map[net.Conn]conn
-	empty chan struct{} // closed when the last one goes; nil while nobody waits for that
+	empty chan struct{} // made by the method none; closed when the last one goes
 }
 
 type conn struct {
@@ -28,7 +28,7 @@ type conn struct {
 
 func (c *conns) watch(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
 	return func(nc net.Conn, state http.ConnState) {
-		if reflect.ValueOf(nc).Comparable() { // a listener of the caller's may give anything
+		if reflect.ValueOf(nc).Comparable() { // a user's listener may return any type
 			c.note(nc, state)
 		}
 		if next != nil {
@@ -37,11 +37,11 @@ func (c *conns) watch(next func(net.Conn, http.ConnState)) func(net.Conn, http.C
 	}
 }
 
-// note notes a new state of a connection.
+// note records a new state of a connection.
 //
-// A hijacked connection is its owner's, and nothing more is heard of it, except with h2c.NewHandler
-// of golang.org/x/net/http2: that serves it, and says Active and Idle but never Closed. So such an
-// adopted connection is open only while it is Active, which is while it has requests.
+// A hijacked connection belongs to its owner and reports no more states, except with h2c.NewHandler
+// of golang.org/x/net/http2, which serves it and reports Active and Idle but never Closed. So such
+// an adopted connection counts as open only while it is Active, that is, while it has requests.
 func (c *conns) note(nc net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,8 +58,7 @@ func (c *conns) note(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// none returns a channel that is closed when no connection is open.
-func (c *conns) none() <-chan struct{} {
+func (c *conns) whenEmpty() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.empty != nil {
@@ -85,18 +84,15 @@ func (c *conns) count(which func(conn) bool) (n int) {
 	return n
 }
 
-// busy returns how many connections have requests in flight.
 func (c *conns) busy() int {
 	return c.count(func(one conn) bool { return one.state == http.StateActive })
 }
 
-// connsTick is how often connections are looked at again.
 const connsTick = 10 * time.Millisecond
 
-// linger returns when each connection has had d since trigger, since it was accepted and since its
-// last response, or when ctx ends.
+// linger is a lingerFunc that waits for active connections, too.
 func (c *conns) linger(ctx context.Context, trigger time.Time, d time.Duration) {
-	c.wait(ctx, func(one conn) bool {
+	_ = c.wait(ctx, func(one conn) bool {
 		if one.since.Before(trigger) {
 			one.since = trigger
 		}
@@ -111,10 +107,10 @@ func (c *conns) waitForAdopted(ctx context.Context) error {
 }
 
 func (c *conns) wait(ctx context.Context, which func(conn) bool) error {
-	none := c.none()
+	empty := c.whenEmpty()
 	for c.count(which) > 0 {
 		select {
-		case <-none:
+		case <-empty:
 			return nil
 		case <-time.After(connsTick):
 		case <-ctx.Done():
@@ -125,13 +121,12 @@ func (c *conns) wait(ctx context.Context, which func(conn) bool) error {
 }
 
 // closeUnused closes the connections that have never been used. net/http calls it when it shuts
-// down. From then on it throws away what such a connection sends, and yet waits for it for five
-// seconds.
+// down: from then on net/http would discard what such a connection sends, and yet wait five seconds
+// for it.
 func (c *conns) closeUnused() {
 	_ = c.closeAll(func(one conn) bool { return one.state == http.StateNew })
 }
 
-// closeAdopted closes what net/http does not know any more.
 func (c *conns) closeAdopted() error { return c.closeAll(func(one conn) bool { return one.adopted }) }
 
 func (c *conns) closeAll(which func(conn) bool) error {

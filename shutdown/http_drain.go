@@ -6,15 +6,18 @@ import (
 	"strings"
 )
 
-// DrainHandler wraps next so that the responses tell clients to leave: over HTTP/1 each one says
-// "Connection: close" from the trigger on, so that the client opens its next connection elsewhere;
-// over HTTP/2 the same makes net/http send GOAWAY, and begins when Delay is over. A request that
-// began before is told, too, if its header is written after it. [GracefulShutdown.AddHTTPServer]
-// and [GracefulShutdown.GoHTTP] do this for their servers. For others it belongs outermost, but
-// inside of h2c.NewHandler, and cannot hold back the responses of an HTTP/2 connection.
+// DrainHandler wraps next so that its responses tell clients to leave, by "Connection: close": over
+// HTTP/1 from the trigger on, so that the client opens its next connection elsewhere; over HTTP/2,
+// where it makes net/http send GOAWAY, from the end of Delay on. What counts is when the header is
+// written, not when the request began. HTTP/1 requests that a client has pipelined behind such a
+// response are not answered (RFC 9112, 9.6).
 //
-// What next gets as its [net/http.ResponseWriter] is a [net/http.Flusher], an [io.ReaderFrom], and
-// a [net/http.Hijacker] or [net/http.Pusher] if the server's was, and works with
+// [GracefulShutdown.AddHTTPServer] and [GracefulShutdown.GoHTTP] do this for their servers. For
+// other servers, make it the outermost handler, but inside of h2c.NewHandler. It cannot hold back
+// the responses of an HTTP/2 connection there.
+//
+// The [net/http.ResponseWriter] that next gets is a [net/http.Flusher] and an [io.ReaderFrom]. It
+// is a [net/http.Hijacker] or [net/http.Pusher] if the server's is, and works with
 // [net/http.ResponseController]. DrainHandler panics if next is nil.
 func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	if next == nil {
@@ -23,11 +26,10 @@ func (gs *GracefulShutdown) DrainHandler(next http.Handler) http.Handler {
 	return &leavingHandler{next, gs, nil}
 }
 
-// A leavingHandler is what DrainHandler returns.
 type leavingHandler struct {
 	next   http.Handler
 	gs     *GracefulShutdown
-	server *httpServer // whose handler it is, or nil
+	server *httpServer // the server whose handler it is; nil for DrainHandler
 }
 
 func (h *leavingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -57,15 +59,15 @@ func (h *leavingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A drainWriter sets the header just before it goes out.
 type drainWriter struct {
 	http.ResponseWriter
-	leave       <-chan struct{} // closed when the client is to leave
+	leave       <-chan struct{} // closed when the client should leave
 	goAway      *goAway         // nil unless this is HTTP/2
-	gone        <-chan struct{} // closed when the client does not wait for the response any more
+	gone        <-chan struct{} // closed when the client no longer waits for the response
 	wroteHeader bool
-	first       [1]byte // of what ReadFrom copies
+	first       [1]byte // the first byte that ReadFrom copies
 }
 
-// withOptional adds the interfaces that not every server has, so that a type assertion in a handler
-// tells the truth.
+// withOptional adds the interfaces that not every server has, so that type assertions in a handler
+// give the right answer.
 func (w *drainWriter) withOptional() http.ResponseWriter {
 	hijacker, hijacks := w.ResponseWriter.(http.Hijacker)
 	pusher, pushes := w.ResponseWriter.(http.Pusher)
@@ -117,11 +119,11 @@ func (w *drainWriter) WriteString(s string) (int, error) {
 	return io.WriteString(w.ResponseWriter, s)
 }
 
-// ReadFrom keeps the way open for sendfile. The header waits for the first byte, before which the
-// trigger may come.
+// ReadFrom keeps sendfile possible. It writes the header only when the first byte has come, because
+// the trigger may come before that.
 func (w *drainWriter) ReadFrom(r io.Reader) (int64, error) {
 	if !w.wroteHeader {
-		if _, err := io.ReadFull(r, w.first[:]); err == io.EOF { //nolint:errorlint // ReadFull does not wrap it
+		if _, err := io.ReadFull(r, w.first[:]); err == io.EOF { // ReadFull does not wrap it
 			return 0, nil
 		} else if err != nil {
 			return 0, err
@@ -142,7 +144,7 @@ func (w *drainWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// CloseNotify is net/http's deprecated CloseNotifier, which gin's Stream still asserts.
+// CloseNotify implements net/http's deprecated CloseNotifier, which gin's Stream still asserts.
 func (w *drainWriter) CloseNotify() <-chan bool {
 	if n, ok := w.ResponseWriter.(interface{ CloseNotify() <-chan bool }); ok {
 		return n.CloseNotify()

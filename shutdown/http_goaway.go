@@ -8,29 +8,29 @@ import (
 	"time"
 )
 
-// A goAway finds the time at which an HTTP/2 connection can be told to leave without a loss.
+// A goAway finds a time at which an HTTP/2 connection can be told to leave without losing a
+// request.
 //
-// GOAWAY names the last request that will be answered. RFC 9113, 6.8, has a server name none at
-// first, and the last one it has seen only a round trip later, because requests are on their way
-// meanwhile. net/http names the last one that it has seen at once and throws away what is on its
-// way: a client that has sent such a body once and cannot make another one loses the request. (A
-// response that says "Connection: close" does that, and Shutdown does, too.)
+// GOAWAY names the last request that will be answered. Others may be on their way, so RFC 9113,
+// 6.8, recommends a first GOAWAY without a limit, and a second one a round trip later. net/http
+// names the last request seen at once and discards the others; a client that cannot send a body
+// again loses its request. (A response with "Connection: close" triggers this, and so does
+// Shutdown.)
 //
 // So responses are held back until nothing is on its way: a client that waits for answers sends
-// nothing new. That costs those of one connection some time, once.
+// nothing new. This delays the responses of each connection a little, once.
 type goAway struct {
 	ingress <-chan struct{} // closed when the server shuts down, which sends GOAWAY in any case
-	events  atomic.Int64    // requests that have come, responses that have gone
+	events  atomic.Int64    // requests received and responses sent
 	told    atomic.Bool
 }
 
-// A connection is quiet when nothing has happened on it for this long. It is counted in ticks, so
-// that a process that was not running for a while does not take what has piled up meanwhile for
-// quiet.
+// A connection is quiet when nothing has happened on it for goAwayQuiet. That is counted in ticks,
+// so that a process that was suspended does not take the pause for quiet.
 const (
 	goAwayTick  = 10 * time.Millisecond
 	goAwayQuiet = 10 // ticks
-	goAwayMost  = 30 // ticks, after which a connection on which something always happens is told nevertheless
+	goAwayMost  = 30 // ticks, after which even a busy connection is told
 )
 
 type goAwayKey struct{}
@@ -44,13 +44,13 @@ func goAwayContext(
 			ctx = next(ctx, c)
 		}
 		if ctx == nil {
-			return nil // net/http has a panic of its own for that
+			return nil // net/http panics with a message for this
 		}
 		return context.WithValue(ctx, goAwayKey{}, &goAway{ingress: ingress})
 	}
 }
 
-// goAwayOf returns nil for a request that did not come over HTTP/2 to a server that was added.
+// goAwayOf returns nil unless r came over HTTP/2 to a server that was added.
 func goAwayOf(r *http.Request) *goAway {
 	if r.ProtoMajor != 2 {
 		return nil

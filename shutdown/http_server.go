@@ -11,27 +11,25 @@ import (
 	"sync/atomic"
 )
 
-// AddHTTPServer drains srv when the service stops: from the trigger on, each of its HTTP/1
-// responses says "Connection: close", and after Delay, HTTP/2 connections get GOAWAY; then its
-// connections get Linger; in [PhaseIngress] its listeners are closed and the requests in flight are
-// waited for. What is left at the end of its time is closed by force, and the error says how many
-// connections that cut.
+// AddHTTPServer drains srv when the service stops. From the trigger on, each of its HTTP/1
+// responses says "Connection: close". After Delay, HTTP/2 connections get GOAWAY, and connections
+// get Linger for a last request. In [PhaseIngress] the listeners of srv are closed and the requests
+// in flight are waited for. At the end of its time, srv is closed by force, and the error says how
+// many connections that cut.
 //
-// The caller calls srv.Serve, in a function given to [GracefulShutdown.Go]. What this cannot do:
-// what waits in the queue of the listener when it is closed is lost. [GracefulShutdown.GoHTTP] is
-// the better choice where it fits.
+// Call srv.Serve in a function given to [GracefulShutdown.Go], after AddHTTPServer. Prefer
+// [GracefulShutdown.GoHTTP] where it fits: here, connections that wait in the queue of a listener
+// when it is closed are lost.
 //
-// On HTTP/2, GOAWAY makes net/http throw away what the client sends until it has heard of it. So
-// the responses of a connection are held back first, once, until nothing has happened on it for
-// 100ms, 300ms at most.
+// Once net/http has sent GOAWAY, it discards what the client sends until the client has received
+// it. So the responses of an HTTP/2 connection are held back before that, once, until nothing has
+// happened on it for 100ms, 300ms at most.
 //
-// It has to be called before srv serves. It wraps srv's Handler (nil is
-// [net/http.DefaultServeMux]), ConnState, ConnContext and BaseContext, and those that are set later
-// but before Serve, as echo's Start does. Hijacked connections are not waited for, see [Tracker],
-// except those of golang.org/x/net/http2/h2c: requests in flight on them are.
-//
-// It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before,
-// name is empty, or there is an [InPhase] among the options. srv is untouched then.
+// AddHTTPServer wraps srv's Handler (nil is [net/http.DefaultServeMux]), ConnState, ConnContext and
+// BaseContext. The first three may still be set before Serve, as echo's Start does; BaseContext may
+// not. Hijacked connections are not waited for, see [Tracker], except for requests in flight over
+// golang.org/x/net/http2/h2c. The errors are those of [GracefulShutdown.AddServer]; srv is then
+// unchanged.
 func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server, opts ...ServerOption) error {
 	return gs.addUnserved("HTTP server", name, srv, opts, func() *server { return gs.newHTTPServer(name, srv) })
 }
@@ -53,7 +51,7 @@ func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server
 		return context.Background()
 	}
 	srv.RegisterOnShutdown(h.conns.closeUnused)
-	s.http, s.told = h, func() bool { return isClosed(h.ingress) }
+	s.http, s.stopping, s.linger = h, func() bool { return isClosed(h.ingress) }, h.conns.linger
 	s.step.run, s.step.cut, s.step.waitingFor = h.drain, h.cut, h.waitingFor
 	return s
 }
@@ -67,7 +65,7 @@ type httpServer struct {
 	drained chan struct{} // closed when drain has returned
 	conns   conns
 
-	connState, connContext uintptr // the functions that were set by wrap
+	connState, connContext uintptr // the functions that wrap has set
 
 	once     sync.Once
 	served   atomic.Bool  // Serve was called
@@ -75,8 +73,8 @@ type httpServer struct {
 	sawGRPC  atomic.Bool  // a gRPC call came as a request
 }
 
-// wrap is called when srv is added, and again when it begins to serve, before it accepts: something
-// may have been set in between.
+// wrap is called when srv is added, and again when it begins to serve, before it accepts, because
+// something may have been set in between.
 func (h *httpServer) wrap() {
 	if w, ok := h.srv.Handler.(*leavingHandler); !ok || w.server != h {
 		handler := h.srv.Handler
@@ -110,7 +108,6 @@ func (h *httpServer) cut() error {
 	return err
 }
 
-// waitingFor is "3 requests on 2 connections".
 func (h *httpServer) waitingFor() string {
 	requests := count(int(h.inFlight.Load()), "request", "requests")
 	return requests + " on " + count(h.conns.busy(), "connection", "connections")

@@ -26,6 +26,14 @@ func TestLingerOfASilentConnection(t *testing.T) {
 		{"in full", []shutdown.Option{shutdown.Linger(5 * sec)}, 5 * sec},
 		{"not at all", []shutdown.Option{shutdown.Linger(0)}, 0},
 		{
+			"not after a Delay that was longer",
+			[]shutdown.Option{shutdown.Delay(2 * sec), shutdown.Linger(sec)}, 0,
+		},
+		{
+			"for the rest after a Delay that was shorter",
+			[]shutdown.Option{shutdown.Delay(sec), shutdown.Linger(3 * sec)}, 2 * sec,
+		},
+		{
 			"for half of what is left of Grace",
 			[]shutdown.Option{
 				shutdown.Grace(10 * sec), shutdown.Delay(4 * sec), shutdown.Linger(time.Hour),

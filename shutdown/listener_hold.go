@@ -11,44 +11,44 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// HoldListener wraps a listening socket that another process has, too: the next process of this
-// service, or systemd. The listener that it returns accepts from l until Delay is over, and nothing
-// from then on, without closing the socket: new connections wait in the socket's queue for the next
-// process that accepts. What was accepted before gets Linger to be answered.
+// HoldListener wraps a listening socket that is shared with another process: the next process of
+// this service, or systemd. The listener that it returns accepts from l until Delay is over. Then
+// it stops, without closing the socket, so that new connections wait in the socket's queue for the
+// other process. Connections accepted before get Linger to be answered.
 //
 //	l, err := gs.HoldListener(l)
 //	if err != nil { … }
 //	gs.GoHTTP("api", srv, l)
 //
-// Without it requests are lost under load: [net/http.Server.Shutdown] closes, without an answer, a
+// Without it, requests are lost under load: [net/http.Server.Shutdown] closes, without an answer, a
 // connection that was accepted but whose request it has not read yet (conn.serve in net/http), and
-// while connections come in there is always one. Leave Delay at 0 where only the process changes
-// and not the address: there is nothing to notice for a balancer.
+// while connections come in there is always one. Leave Delay at 0 if only the process changes and
+// not the address: a balancer has nothing to notice then.
 //
 // l is a *[net.TCPListener] or *[net.UnixListener], or has a SetDeadline that ends an Accept in
-// progress as theirs does; from now on only this package may call it. TLS comes on top: hold first,
-// then [crypto/tls.NewListener] or ServeTLS. Once held, Accept waits until the listener that
-// HoldListener has returned is closed, which the servers of this package do when they drain; for
-// any other server the caller does. It returns [net.ErrClosed] then.
+// progress as theirs does; from now on only this package may call it. For TLS, hold first, then
+// call [crypto/tls.NewListener] or ServeTLS. Once held, Accept waits until the returned listener is
+// closed, and then returns an error that Is [net.ErrClosed]. The servers of this package close it
+// when they drain; for any other server the caller must.
 //
-// A server comes back to Accept when it has taken note of a connection, so this is waited for, a
-// second at most. An HTTP server knows from there when all connections are done with. A gRPC server
-// does not: if there is one, Linger is waited for in full.
+// A server calls Accept again once it has taken note of a connection, and the stop waits for that,
+// a second at most. An HTTP server then knows when all its connections are done, and so does one of
+// GoGRPC. With one of AddGRPCServer, the full Linger is waited for.
 //
 // How the socket gets to the other process matters:
 //
-//   - Both need the same socket. Two sockets with one address (SO_REUSEPORT) have two queues, and what
-//     is in the one that is closed is lost.
-//   - The file that File of a listener returns has a method Fd, which os/exec calls as well, that puts
-//     the socket into blocking mode, in all processes at the same time. An Accept that is blocked by the
+//   - Both need the same socket. Two sockets with one address (SO_REUSEPORT) have two queues, and
+//     closing one loses its queue.
+//   - Do not pass on the file that the listener's File method returns: its Fd, which os/exec calls
+//     as well, puts the socket into blocking mode in all processes. An Accept that blocks in the
 //     kernel can neither be held nor closed. Duplicate the descriptor inside of Control of
 //     SyscallConn instead, as examples/upgrade does.
 //   - A Unix socket made by [net.Listen] removes its file when it is closed, unless
 //     SetUnlinkOnClose(false) is called.
 //
 // It returns [ErrShuttingDown] after the trigger, an error if l is nil or has no SetDeadline, and
-// that of SetDeadline if this does not work (l is closed, or the system has none). l is then still
-// the caller's to close.
+// the error of SetDeadline if that fails (l is closed, or the system does not support it). The
+// caller must then close l.
 func (gs *GracefulShutdown) HoldListener(l net.Listener) (net.Listener, error) {
 	if l == nil {
 		return nil, errors.New("shutdown: HoldListener: the listener is nil")
@@ -77,21 +77,21 @@ type deadlineListener interface {
 	SetDeadline(time.Time) error
 }
 
-// A heldListener ceases to accept when Delay is over. If it is owned, what waits in the queue of
-// its socket is taken and the socket is closed; else both are left to another process.
+// A heldListener stops accepting when Delay is over. If it is owned, the queue of its socket is
+// then taken and the socket is closed; otherwise both are left to another process.
 type heldListener struct {
 	listener deadlineListener
 	owned    bool
 
 	mu        sync.Mutex
 	accepting int // calls of Accept in progress
-	most      int // the most there were at the same time: so many goroutines accept
+	acceptors int // the most at the same time: the number of goroutines that accept
 	waiting   int // calls of Accept that wait for Close
 	held      bool
-	queue     []net.Conn // taken, and not yet returned by Accept
+	queue     []net.Conn // taken from the socket, and not yet returned by Accept
 
 	taken     chan struct{} // closed when queue is complete
-	back      chan struct{} // closed when all that accept wait: the server has all that was accepted
+	idle      chan struct{} // closed when all its goroutines wait: the server knows all connections
 	closed    chan struct{}
 	onceClose sync.Once
 }
@@ -99,7 +99,7 @@ type heldListener struct {
 func newHeldListener(l deadlineListener, owned bool) *heldListener {
 	return &heldListener{
 		listener: l, owned: owned,
-		taken: make(chan struct{}), back: make(chan struct{}), closed: make(chan struct{}),
+		taken: make(chan struct{}), idle: make(chan struct{}), closed: make(chan struct{}),
 	}
 }
 
@@ -123,7 +123,8 @@ func (l *heldListener) Accept() (net.Conn, error) {
 	return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
 }
 
-// next returns a connection of the queue, or nil and counts the caller as one that waits for Close.
+// next returns a connection from the queue, or nil, and then counts the caller as waiting for
+// Close.
 func (l *heldListener) next() net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,8 +134,8 @@ func (l *heldListener) next() net.Conn {
 		return conn
 	}
 	l.waiting++
-	if l.waiting == l.most {
-		close(l.back)
+	if l.waiting == l.acceptors {
+		close(l.idle)
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ func (l *heldListener) enter() (held bool) {
 	defer l.mu.Unlock()
 	l.accepting++
 	if !l.held {
-		l.most = max(l.most, l.accepting)
+		l.acceptors = max(l.acceptors, l.accepting)
 	}
 	return l.held
 }
@@ -161,11 +162,10 @@ func (l *heldListener) isHeld() bool {
 	return l.held
 }
 
-// Close may be called more than once, like that of the listeners of package net.
 func (l *heldListener) Close() error {
 	l.onceClose.Do(func() { close(l.closed) })
 	err := closeGuarded(l.listener)
-	if l.owned && l.isHeld() { // it was closed before
+	if l.owned && l.isHeld() { // takeQueue has closed it
 		return nil
 	}
 	return err
@@ -173,19 +173,19 @@ func (l *heldListener) Close() error {
 
 func (l *heldListener) Addr() net.Addr { return l.listener.Addr() }
 
-// closeWait is how long a server that has called Accept is waited for to call it again. It does so
-// at once, unless it has ended without closing its listener.
+// closeWait is how long a server gets to call Accept again. It does so at once, unless it has ended
+// without closing its listener.
 const closeWait = time.Second
 
-// hold makes the held listeners accept nothing more, and returns when the servers know of all that
-// was accepted, or ctx ends.
+// hold makes the held listeners stop accepting. It returns when the servers know of all connections
+// accepted, or ctx ends.
 func (gs *GracefulShutdown) hold(ctx context.Context) error {
-	// All are marked first: two of them may have one socket, and its deadline.
+	// Mark all first: two of them may share one socket, and so its deadline.
 	var used []*heldListener
 	for _, l := range gs.held {
 		l.mu.Lock()
 		l.held = true
-		if l.most > 0 {
+		if l.acceptors > 0 {
 			used = append(used, l)
 		}
 		l.mu.Unlock()
@@ -195,7 +195,7 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 	}
 	for _, l := range used {
 		select {
-		case <-l.back:
+		case <-l.idle:
 		case <-l.closed:
 		case <-ctx.Done():
 			return nil
@@ -204,8 +204,8 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 	return nil
 }
 
-// hold ends the calls of Accept in progress. An error of SetDeadline says that the socket is
-// closed; then nothing is accepted anyway.
+// hold ends the calls of Accept in progress. If SetDeadline fails, the socket is closed and accepts
+// nothing anyway.
 func (l *heldListener) hold() error {
 	defer close(l.taken)
 	err := l.listener.SetDeadline(time.Unix(1, 0))

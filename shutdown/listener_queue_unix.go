@@ -9,8 +9,9 @@ import (
 	"syscall"
 )
 
-// takeQueue accepts what waits in the queue of l's socket, until it is empty, and closes l at once:
-// what connects in between is reset. Accept would not even try, because the deadline of l is over.
+// takeQueue accepts the connections in the queue of l's socket until it is empty, and closes l at
+// once: a connection that comes in between is reset. Accept cannot be used, because the deadline of
+// l has passed.
 func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
 	sc, ok := l.(syscall.Conn)
 	if !ok {

@@ -3,56 +3,56 @@ package shutdown
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/control"
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A Manager asks for the shutdown: because of a signal, a notice from the platform, a lost lease.
-// It may also implement [ShutdownStarter], [ShutdownFinisher] and [Releaser], which are called if
-// its Start has succeeded. The hooks of several managers run at the same time; an error or a panic
-// of one is like that of a [Callback].
+// A Manager requests the shutdown: because of a signal, a notice from the platform, a lost lease.
+// It may also implement [ShutdownStarter], [ShutdownFinisher] and [Releaser], whose methods are
+// called only if its Start has succeeded. The hooks of several managers run at the same time; an
+// error or a panic in one is treated like that of a [Callback].
 type Manager interface {
-	// Name is what errors and the report call it. It is called once, before Start.
+	// Name returns the manager's name for errors and the report. It is called once, before Start.
 	Name() string
 
-	// Start begins to watch and returns without waiting for anything; what it has set up (a
-	// registered signal, a subscription) is in place by then. After an error it leaves nothing
-	// behind. request may be called at any time, from any goroutine, any number of times, also
-	// before Start returns and after ctx has ended; only the first request of all managers counts,
-	// but see [Before]. A nil reason stands for "requested".
+	// Start sets up what it needs (a registered signal, a subscription), begins to watch and
+	// returns without waiting for an event. After an error it must leave nothing behind. It may
+	// call request any number of times, from any goroutine, even before Start returns and after ctx
+	// has ended. Only the first request counts, whoever made it, but see [Before]. A nil reason
+	// stands for "requested".
 	//
-	// ctx has the values of the context given to GracefulShutdown.Start, but an end of its own:
-	// when the stop is complete, or another manager has failed to start. Everything that Start
-	// began has to end then.
+	// ctx has the values of the context given to GracefulShutdown.Start, but does not end with it:
+	// it ends when the stop is complete, or when a manager fails to start. Everything that Start
+	// began must end then.
 	Start(ctx context.Context, request func(reason error)) error
 }
 
-// A ShutdownStarter is a [Manager] that wants to know when the stop begins, whoever asked for it:
-// to tell the platform, to deregister from a balancer. Delay and the phases begin when it has
-// returned, or when half of what Delay leaves of Grace is over. ctx is that of a [Callback].
+// A ShutdownStarter is a [Manager] that is told when the stop begins, whoever requested it: to tell
+// the platform, or to deregister from a balancer. Delay and the phases begin when ShutdownStart has
+// returned, or after half of Grace minus Delay. ctx is like that of a [Callback].
 type ShutdownStarter interface {
 	ShutdownStart(ctx context.Context, reason error) error
 }
 
-// A ShutdownFinisher is a [Manager] that wants to know when all phases are done, and how they went.
-// ctx is that of a [Callback].
+// A ShutdownFinisher is a [Manager] that is told how the stop went, when all phases are done. ctx
+// is like that of a [Callback].
 type ShutdownFinisher interface {
 	ShutdownFinish(ctx context.Context, r Report) error
 }
 
-// A Releaser is a [Manager] that holds something which is to be free again when Wait returns or
-// Start has failed, such as the signals of the process. Release is called then, after the context
-// of the manager's Start has ended. It must not take long: it is waited for 100ms at most.
+// A Releaser is a [Manager] that holds something, such as the signals of the process, that must be
+// free again when Wait returns or Start has failed. Release is called after the context of the
+// manager's Start has ended, and is waited for 100ms at most.
 type Releaser interface {
 	Release()
 }
 
-// AddManager adds what may ask for the shutdown. The managers are started by Start, in the order in
-// which they were added. It returns [ErrAlreadyStarted] after Start, [ErrShuttingDown] after the
-// trigger, and an error for a manager that is nil or was added before; it adds all of the managers
-// or none.
+// AddManager adds managers, which may request the shutdown. Start starts them in the order in which
+// they were added. AddManager adds all of them or none. It returns [ErrAlreadyStarted] after Start,
+// [ErrShuttingDown] after the trigger, and an error for a manager that is nil or was added before.
 func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 	return gs.add(func() error {
 		if gs.life != created {
@@ -75,7 +75,7 @@ func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 	})
 }
 
-// managed is a manager with the name that it had when it was started.
+// managed is a manager, with its name from when it was started.
 type managed struct {
 	Manager
 	name    string
@@ -108,12 +108,13 @@ func (m *managed) release() error {
 	return nil
 }
 
-// startWait is how long, after the trigger, a manager's Start in progress gets to return: time
-// enough for one that asks within its Start, and that then has its hooks called like any other.
+// startWait is how long a manager's Name gets, and a Start in progress after the trigger: time
+// enough for one that requests the shutdown within its Start, so that its hooks are called like any
+// other's.
 const startWait = time.Second
 
-// startManager returns ErrShuttingDown, or what guard says of the manager's Start. It does not wait
-// much beyond the trigger. The manager keeps ctx.
+// startManager returns ErrShuttingDown, or the result of the manager's Start under guard. It does
+// not wait much beyond the trigger.
 func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error {
 	if gs.isDraining() {
 		return ErrShuttingDown
@@ -127,57 +128,58 @@ func (gs *GracefulShutdown) startManager(ctx context.Context, m *managed) error 
 			text := m.name + ": " + f.text
 			gs.observe("shutdown manager failed", text, &textError{text, f.err})
 		},
+		Info: func(text string) { gs.log(slog.LevelInfo, m.name+": "+text) },
 	})
 	call := guard.Go(ctx, m.label(), func() error {
 		return m.Start(ctx, func(reason error) { gs.request(reason, m.name) })
 	})
-	select {
-	case <-call.Done():
-	case <-gs.draining: // the end of Start's context is one of the things that close it
-		if !gs.waitForStart(call) {
-			gs.recordStart(m.name, "Start", guard.ErrHangs)
-			return ErrShuttingDown
-		}
+	if !gs.waitForStart(call, nil) {
+		gs.recordStart(m.name, "Start", guard.ErrHangs)
+		return ErrShuttingDown
 	}
 	return call.Err()
 }
 
-// waitForStart waits for a Start in progress when the stop has begun. Hurry and deadlines make it shorter.
-func (gs *GracefulShutdown) waitForStart(call *guard.Call) (ended bool) {
+// waitForStart waits for a method of a manager until late, and not much beyond the trigger. It
+// reports whether the method has returned.
+func (gs *GracefulShutdown) waitForStart(call *guard.Call, late <-chan time.Time) bool {
+	select {
+	case <-call.Done():
+		return true
+	case <-late:
+		return isClosed(call.Done())
+	case <-gs.draining: // this includes the end of Start's context
+	}
 	until := time.Now().Add(startWait)
-	for {
-		moved := gs.clock.changes()
+	return gs.waitFor(call, func() time.Time {
 		_, grace, _ := gs.clock.ends()
 		until = earliest(until, time.Now().Add(time.Until(grace)/10))
-		select {
-		case <-call.Done():
-			return true
-		case <-time.After(time.Until(until)):
-			return isClosed(call.Done())
-		case <-moved:
-		}
-	}
+		return until
+	})
 }
 
-// nameManager asks for the name once. One that has none is called by its type.
+// nameManager asks for the name once. Without one, the manager is called by its type.
 func (gs *GracefulShutdown) nameManager(m *managed) {
 	if m.name != "" {
 		return
 	}
 	m.name = fmt.Sprintf("%T", m.Manager)
-	name := make(chan string, 1)
-	err := guard.Within(guard.Moment, m.label(), func() error { name <- m.Name(); return nil })
-	if err == nil {
-		m.name = <-name
-		return
+	var name string
+	call := guard.Go(context.Background(), m.label(), func() error { name = m.Name(); return nil })
+	switch {
+	case !gs.waitForStart(call, time.After(startWait)):
+		gs.recordStart(m.name, "Name", guard.ErrHangs)
+	case call.Err() != nil:
+		gs.recordStart(m.name, "Name", call.Err())
+	default:
+		m.name = name
 	}
-	gs.recordStart(m.name, "Name", err)
 }
 
-// recordStart records what a method of a manager came to that is called before or within Start.
+// recordStart records the error of a manager's method that is called before or within Start.
 func (gs *GracefulShutdown) recordStart(manager, method string, err error) {
 	f := find(err, nil)
-	if err == guard.ErrHangs { //nolint:errorlint // never wrapped
+	if err == guard.ErrHangs { // never wrapped
 		err = fmt.Errorf("%w: %s has not returned", ErrTimeout, method)
 		f = finding{err: err, text: err.Error(), timeout: true, late: true}
 	}

@@ -391,7 +391,7 @@ func finishes(err error, afterTrigger bool) bool {
 func (m *model) drain(p *prediction, s *planServer) {
 	m.returns(p)
 	if p.state == shutdown.StateTimeout && s.stopHangs {
-		p.end += max(0, min(cutTime, m.left(p.end)))
+		p.end = m.cutOver(p.end)
 	}
 }
 
@@ -647,7 +647,7 @@ func (c *choices) manager(p *plan, name string) *planManager {
 }
 
 // The rest is the arithmetic of a stop: what its options, Before and Hurry make of the time, as
-// clock.go and stop.go have it.
+// clock.go and budget.go have it.
 
 const (
 	startWait  = time.Second            // the most that a Start in progress gets after the trigger
@@ -699,7 +699,7 @@ func (m *model) stageEnd(stage string, begin, now time.Duration) time.Duration {
 	latest := c.tail - 2*m.lastMoment(c)
 	inGrace := min(c.grace, latest)
 	switch {
-	case stage == "start" && begin < c.grace:
+	case stage == "start" && max(c.grace-begin-c.delay, (c.grace-begin)/10)/2 > 0:
 		rest := c.grace - begin
 		return min(inGrace, begin+max(rest-c.delay, rest/10)/2)
 	case stage == "delay":
@@ -731,6 +731,22 @@ func (m *model) left(now time.Duration) time.Duration {
 // notice is what a function gets to return after its deadline.
 func (m *model) notice(deadline time.Duration) time.Duration {
 	return min(m.lastMoment(m.clockAt(deadline)), max(0, m.left(deadline)))
+}
+
+// cutOver is when a Stop that hangs is given up: it has its stage's share of what is left.
+func (m *model) cutOver(begin time.Duration) time.Duration {
+	end := func(now time.Duration) time.Duration {
+		c := m.clockAt(now)
+		rest := max(0, c.tail-m.lastMoment(c)-begin)
+		return begin + min(cutTime, rest/time.Duration(m.stagesLeft))
+	}
+	over := end(begin)
+	for _, at := range m.moves() {
+		if begin < at && at < over {
+			over = min(over, max(at, end(at)))
+		}
+	}
+	return over
 }
 
 // startPatience is when a manager's Start is left behind, if the trigger comes meanwhile.

@@ -154,6 +154,23 @@ func TestNestedServiceThatIsQuickTakesNoTime(t *testing.T) {
 
 // A nested service is told of an end that comes nearer while both of them stop.
 func TestNestedServicesFollowTheEndOfTheOneAround(t *testing.T) {
+	bubble(t, "when a deadline comes, and another one had ended by itself", func(t *testing.T) {
+		outer, inner, other := newService(t, shutdown.Grace(10*sec)), newService(t), newService(t)
+		outer.component("inner", inner.Run)
+		outer.component("other", other.Run)
+		inner.callback("hangs", shutdown.PhaseWork, hanging(t))
+		flushed := inner.flushing()
+		outer.start()
+		synctest.Wait()
+		require.NoError(t, other.stop())
+		synctest.Wait()
+		outer.Shutdown(nil)
+		time.Sleep(sec)
+		outer.Shutdown(shutdown.Before(time.Now().Add(2*sec), errTest))
+		_ = outer.Wait()
+		assert.True(t, flushed.Load())
+		assert.NotEqual(t, shutdown.StateTimeout, row(t, outer.Report(), "inner").State)
+	})
 	bubble(t, "when a deadline comes during the stop", func(t *testing.T) {
 		f := newFamily(t)
 		f.outer.Shutdown(nil)

@@ -14,16 +14,16 @@ import (
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// mostTold is how many calls of an observer may be due. One that blocks must not fill the memory.
-const mostTold = 1 << 16
+// mostObserved is how many calls of an observer may wait. One that blocks must not fill the memory.
+const mostObserved = 1 << 16
 
 func (gs *GracefulShutdown) log(level slog.Level, message string, attrs ...slog.Attr) {
 	if gs.logger != nil {
-		gs.told.Add(func() { gs.logger.LogAttrs(context.Background(), level, message, attrs...) })
+		gs.observed.Add(func() { gs.logger.LogAttrs(context.Background(), level, message, attrs...) })
 	}
 }
 
-// observe tells the Logger and the ErrorHandler of err. Its text is that which was recorded.
+// observe tells the Logger and the ErrorHandler of err. text is its text as recorded.
 func (gs *GracefulShutdown) observe(message, text string, err error) {
 	gs.log(slog.LevelError, message, slog.String("error", text))
 	gs.handleError(err)
@@ -31,7 +31,7 @@ func (gs *GracefulShutdown) observe(message, text string, err error) {
 
 func (gs *GracefulShutdown) handleError(err error) {
 	if gs.errorHandler != nil {
-		gs.told.Add(func() { gs.errorHandler(err) })
+		gs.observed.Add(func() { gs.errorHandler(err) })
 	}
 }
 
@@ -41,8 +41,8 @@ func (gs *GracefulShutdown) watchStep(s Step) {
 	}
 }
 
-// observerFailed returns what records the panics of an observer, but not all if it panics at each
-// call.
+// observerFailed returns a function that records the panics of an observer: the first ten, because
+// it may panic at each call.
 func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 	most := 10
 	return func(err error) {
@@ -52,9 +52,9 @@ func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 	}
 }
 
-// observerSteps returns the last steps of a stop: what has been told gets time to arrive. After
-// them nothing is told any more, because whoever waits for the stop may close the log. Watch gets
-// next to no time: it is for showing what happens, not for keeping it.
+// observerSteps returns the last steps of a stop, in which the observers catch up. They are not
+// called afterwards, because the program may close its log as soon as Wait returns. Watch gets
+// little time: it shows progress, and nothing is lost without it.
 func (gs *GracefulShutdown) observerSteps() []*step {
 	flush := func(name string, q *inorder.Queue, timeout time.Duration) *step {
 		return &step{
@@ -69,7 +69,7 @@ func (gs *GracefulShutdown) observerSteps() []*step {
 			},
 		}
 	}
-	return []*step{flush("Logger or ErrorHandler", &gs.told, 0), flush("Watch", &gs.watched, cutTime)}
+	return []*step{flush("Logger or ErrorHandler", &gs.observed, 0), flush("Watch", &gs.watched, cutTime)}
 }
 
 func (s *stop) tellEnd() {
@@ -85,8 +85,8 @@ func (s *stop) tellEnd() {
 	gs.log(level, message, slog.Any("report", report))
 }
 
-// tellProgress tells the Logger after a second, and then every five, what the stop is waiting for,
-// until the function that it returns is called.
+// tellProgress tells the Logger what the stop is waiting for, after a second and then every five,
+// until end is called.
 func (s *stop) tellProgress() (end func()) {
 	if s.gs.logger == nil {
 		return func() {}
@@ -107,8 +107,8 @@ func (s *stop) tellProgress() (end func()) {
 	return func() { close(over) }
 }
 
-// waiting says what the stop is waiting for: "waiting for api: 3 requests on 2 connections, 12s of
-// 25s".
+// waiting says what the stop is waiting for, such as "waiting for api: 3 requests on 2 connections,
+// 12s of 25s"; it is empty if no step is in progress.
 func (gs *GracefulShutdown) waiting() string {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

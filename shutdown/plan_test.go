@@ -574,7 +574,7 @@ func (h hookFinish) ShutdownFinish(ctx context.Context, r shutdown.Report) error
 // context, the name of a manager or a component, or "start" for a Start that failed in Run.
 func (tr *trace) winner() string {
 	for name, reason := range tr.reasons {
-		if tr.report.Reason == reason { //nolint:errorlint // the very same
+		if tr.report.Reason == reason { // the very same
 			return name
 		}
 	}
@@ -589,7 +589,7 @@ func leaves(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost only
+	joined, ok := err.(interface{ Unwrap() []error }) // the outermost only
 	if !ok {
 		return []error{err}
 	}
@@ -624,7 +624,7 @@ func stepsOf(r shutdown.Report) []step {
 
 // nameOf returns whose error err is, with the stage of what has no phase.
 func nameOf(err error) string {
-	switch err := err.(type) { //nolint:errorlint // the outermost only
+	switch err := err.(type) { // the outermost only
 	case *shutdown.CallbackError:
 		if err.Stage != "" {
 			return err.Stage + " " + err.Name

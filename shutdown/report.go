@@ -15,24 +15,24 @@ import (
 )
 
 // A Report tells how a stop went. Its String is a timeline for people, its LogValue is for log
-// records, and it can be marshalled as JSON. It belongs to the caller, and none of its methods runs
-// user code: the texts of errors are those that they had when they were recorded.
+// records, and it can be marshalled as JSON. It is a copy that belongs to the caller. None of its
+// methods runs user code: error texts are kept as they were recorded.
 type Report struct {
 	Reason  error         // of the first request
-	Manager string        // that made it; empty for Start's context, a component, and Shutdown
-	Start   time.Time     // the trigger: when the request came
-	Total   time.Duration // from then to the end of the stop or, while that is in progress, until now
-	Steps   []Step        // in the order in which they were begun
+	Manager string        // that made it; empty for Start's context, a component and Shutdown
+	Start   time.Time     // the trigger: when the first request came
+	Total   time.Duration // from Start to the end of the stop, or until now while it is in progress
+	Steps   []Step        // in the order in which they began
 
-	// Stacks is a profile of all goroutines, taken when the first step was abandoned, or nil if
-	// none was. Goroutines with the same stack are one entry. Those that run user code for
-	// this package have a label such as {"gracekit":"shutdown/mysql"}.
+	// Stacks is a profile of all goroutines, taken after the first stage in which a step timed out,
+	// or nil if none did. Goroutines with the same stack are one entry. Those that run user code
+	// for this package have a label such as {"gracekit":"shutdown/mysql"}.
 	Stacks []byte
 
 	reason string // the text of Reason
 }
 
-// Failed reports whether a step has ended in any way but [StateOK].
+// Failed reports whether a step has failed: its Err is not nil.
 func (r Report) Failed() bool { return len(r.errors()) > 0 }
 
 func (r Report) errors() []error {
@@ -45,7 +45,7 @@ func (r Report) errors() []error {
 	return errs
 }
 
-// String draws the stop as a timeline, one bar for each step, all on one scale:
+// String draws the stop as a timeline, with a bar for each step:
 //
 //	shutdown: signals: received terminated, by posixsignal, 1.21s
 //	  delay           |#################                       | 500ms   ok
@@ -53,7 +53,7 @@ func (r Report) errors() []error {
 //	  ingress  api    |                    ####################| 600ms   ok
 //	  store    mysql  |                                       #| 2ms     error: connection lost
 //
-// Of errors it shows the first line; what a terminal would not print is escaped.
+// It shows the first line of each error, and escapes unprintable characters.
 func (r Report) String() string {
 	if r.Start.IsZero() {
 		return "shutdown: not requested"
@@ -77,7 +77,6 @@ func (r Report) String() string {
 	return b.String()
 }
 
-// headline is why the service stops, and who has said so.
 func (r Report) headline() string {
 	text := strings.TrimPrefix(oneline.First(r.reasonText()), "shutdown: ")
 	if r.Manager != "" {
@@ -108,7 +107,7 @@ func bar(start, duration, total time.Duration) string {
 }
 
 // LogValue implements [slog.LogValuer]: a group of reason, manager, total, and an attribute for
-// each step. Of many steps those that failed come first, and the rest is counted.
+// each step. Failed steps come first; of more than 50 steps the rest is counted.
 func (r Report) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("reason", oneline.First(r.reasonText()))}
 	if r.Manager != "" {
@@ -118,7 +117,7 @@ func (r Report) LogValue() slog.Value {
 
 	const most = 50
 	steps := slices.Clone(r.Steps)
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(ok(a), ok(b)) })
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(failedFirst(a), failedFirst(b)) })
 	seen := make(map[string]int)
 	for _, s := range steps[:min(most, len(steps))] {
 		key := strings.Trim(s.stage()+"."+oneline.Escape(s.Name), ".")
@@ -137,8 +136,8 @@ func (r Report) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// ok is 0 for a step that failed, so that these come first.
-func ok(s Step) int {
+// failedFirst is 0 for a step that failed, so that these come first.
+func failedFirst(s Step) int {
 	if s.Err != nil {
 		return 0
 	}

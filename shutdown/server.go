@@ -16,16 +16,20 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A server is what is drained when the service stops.
 type server struct {
-	value     any // what the caller has given
+	value     any // what the caller has passed
 	step      *step
 	http      *httpServer // nil for others
-	told      func() bool // whether it was told to end; may be nil
+	stopping  func() bool // whether it was told to stop; may be nil
+	linger    lingerFunc  // nil if its connections are not known
 	addresses []string    // of its listeners, if GoHTTP or GoGRPC serves
 	listeners []net.Listener
 	serve     func(net.Listener) error
 }
+
+// A lingerFunc returns when each connection has had d since trigger, since it was accepted and
+// since its last response, or when ctx ends.
+type lingerFunc func(ctx context.Context, trigger time.Time, d time.Duration)
 
 // A ServerOption changes how one server is stopped. A nil ServerOption is skipped.
 type ServerOption interface{ applyTo(*step) }
@@ -34,11 +38,11 @@ type serverOption func(*step)
 
 func (f serverOption) applyTo(s *step) { f(s) }
 
-// InPhase has a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p
-// in place of [PhaseIngress]. One in a later phase goes on accepting until then: an admin server in
-// PhaseFlush shows the metrics of the stop. With the other functions it is an error: the Serve that
-// was given to [GracefulShutdown.Go] would be waited for in PhaseWork, before p. It panics if p is
-// not positive.
+// InPhase makes a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p
+// instead of [PhaseIngress]. In a later phase it still accepts until then: an admin server in
+// PhaseFlush can show the metrics of the stop. The other functions return an error for it, because
+// the Serve given to [GracefulShutdown.Go] is waited for in PhaseWork, which may come before p. It
+// panics if p is not positive.
 func InPhase(p Phase) ServerOption {
 	if p <= 0 {
 		panic(fmt.Sprintf("shutdown: InPhase(%d): must be positive", int(p)))
@@ -46,8 +50,8 @@ func InPhase(p Phase) ServerOption {
 	return serverOption(func(s *step) { s.stage.phase = p })
 }
 
-// DrainTimeout is the most that draining a server may take; then it is closed by force. So a stream
-// that never ends does not take the time that the later phases need. The default is what is left of
+// DrainTimeout is the most that draining a server may take; then it is closed by force. It keeps a
+// stream that never ends from using up the time of the later phases. The default is what is left of
 // Grace. It panics if d is not positive.
 func DrainTimeout(d time.Duration) ServerOption {
 	if d <= 0 {
@@ -57,13 +61,16 @@ func DrainTimeout(d time.Duration) ServerOption {
 }
 
 // GoHTTP serves l with srv from Start on, or at once after Start, and drains srv when the service
-// stops, as [GracefulShutdown.AddHTTPServer] does; its Serve is waited for in the same phase. An
-// error of Serve requests the shutdown. It serves TLS if srv.TLSConfig has Certificates,
-// GetCertificate or GetConfigForClient. A second call for the same server adds a listener; options
-// belong to the first.
+// stops, as [GracefulShutdown.AddHTTPServer] does. But a TCP or Unix listener is closed as soon as
+// Delay is over, unless there is an [InPhase] after PhaseIngress, and the connections in its queue
+// are still served. The end of Serve is waited for in the same phase, and an error of Serve
+// requests the shutdown. GoHTTP serves TLS if srv.TLSConfig has Certificates, GetCertificate or
+// GetConfigForClient. A second call for the same server adds a listener; only the first may have
+// options.
 //
-// l belongs to the GracefulShutdown from the call on, also if GoHTTP returns an error: it is closed
-// then. The errors are those of AddHTTPServer, and one for a nil l.
+// GoHTTP takes over l, and closes it if it returns an error: [ErrShuttingDown] after the trigger,
+// or an error if srv or l is nil, name is empty, srv was added before without a listener, or a
+// second call has options.
 func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener, opts ...ServerOption) error {
 	create := func() *server {
 		s := gs.newHTTPServer(name, srv)
@@ -82,17 +89,21 @@ func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener
 	return gs.goServe("HTTP server", name, srv, l, opts, create)
 }
 
-// GoGRPC serves l with srv from Start on, or at once after Start, and drains srv when the service
-// stops, as [GracefulShutdown.AddGRPCServer] does; its Serve is waited for in the same phase. An
-// error of Serve requests the shutdown, unless the stop has told srv to end. What
-// [GracefulShutdown.GoHTTP] says of l and of a second call holds here, too.
+// GoGRPC is [GracefulShutdown.GoHTTP] for a gRPC server, which is drained as by
+// [GracefulShutdown.AddGRPCServer]. An error of Serve requests the shutdown, unless the stop has
+// told srv to end. Connections whose client has not sent anything yet get Linger to do so, and are
+// closed as the drain begins.
 func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 	GRPCServer
 	Serve(net.Listener) error
 }, l net.Listener, opts ...ServerOption) error {
 	return gs.goServe("gRPC server", name, srv, l, opts, func() *server {
 		s := gs.newGRPCServer(name, srv)
-		s.serve = srv.Serve
+		var silent silentConns
+		drain := s.step.run
+		s.linger = silent.linger
+		s.step.run = func(ctx context.Context) error { silent.close(); return drain(ctx) }
+		s.serve = func(l net.Listener) error { return srv.Serve(silentListener{l, &silent}) }
 		return s
 	})
 }
@@ -119,7 +130,7 @@ func (gs *GracefulShutdown) goServe(
 		s.listeners = append(s.listeners, l)
 		s.addresses = append(s.addresses, name+" on "+address)
 		gs.addComponent(&component{
-			name: name, step: s.step, told: s.told,
+			name: name, step: s.step, stopping: s.stopping,
 			run: func(context.Context) error { return s.serve(l) },
 		})
 		return nil
@@ -130,17 +141,17 @@ func (gs *GracefulShutdown) goServe(
 	return err
 }
 
-// closeGuarded closes a listener, which may be a user's. net/http closes listeners under its lock, so
-// one that hangs would keep it from closing anything else.
-func closeGuarded(l net.Listener) error { return guard.Within(guard.Moment, "shutdown/close", l.Close) }
+// closeGuarded closes a listener or a connection, whose Close may be user code. net/http closes
+// listeners under its lock, so one that hangs would keep it from closing anything else.
+func closeGuarded(c io.Closer) error { return guard.Within(closeWait, "shutdown/close", c.Close) }
 
-// A guardedListener is one that can only be closed.
 type guardedListener struct{ net.Listener }
 
 func (l guardedListener) Close() error { return closeGuarded(l.Listener) }
 
-// own returns l as a listener that is emptied and closed when Delay is over, unless that is not
-// wanted, is done otherwise (HoldListener), or l has no way to do it.
+// own wraps l so that its queue is taken and it is closed when Delay is over. It does not if s
+// drains later than PhaseIngress, if HoldListener has wrapped l, or if l gives no access to its
+// socket.
 func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
 	if _, held := l.(*heldListener); held {
 		return l
@@ -160,17 +171,20 @@ func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
 	return owned
 }
 
-// addressOf has the text of a listener's address, which is a user's.
 type addressOf struct{ net.Listener }
 
 func (a addressOf) String() string { return a.Addr().String() }
 
-// AddServer drains a server of another kind in [PhaseIngress]: an echo.Echo, an http3.Server. At
-// the end of its time, its Close is called if it has one. An *[http.Server] is treated as by
-// [GracefulShutdown.AddHTTPServer]. The function that serves is given to [GracefulShutdown.Go]. A
-// fiber.App, whose Shutdown has another signature, is a [Callback] in PhaseIngress:
+// AddServer drains a server of another kind in [PhaseIngress]: an echo.Echo, an http3.Server. If it
+// has a Close method, that is called at the end of its time. An *[http.Server] is added as by
+// [GracefulShutdown.AddHTTPServer]. Give the function that serves to [GracefulShutdown.Go]. The
+// responses of such a server tell clients to leave only if its handlers are wrapped in
+// [GracefulShutdown.DrainHandler], for echo by e.Use(echo.WrapMiddleware(gs.DrainHandler)). The
+// Shutdown of a fiber.App has another signature, so add it as a [Callback] in PhaseIngress:
 //
-//	gs.AddCallback(shutdown.Callback{Name: "api", Phase: shutdown.PhaseIngress, Func: app.ShutdownWithContext})
+//	gs.AddCallback(shutdown.Callback{
+//		Name: "api", Phase: shutdown.PhaseIngress, Func: app.ShutdownWithContext,
+//	})
 //
 // It returns [ErrShuttingDown] after the trigger, and an error if srv is nil or was added before,
 // name is empty, or there is an [InPhase] among the options.
@@ -188,7 +202,6 @@ func (gs *GracefulShutdown) AddServer(name string, srv interface{ Shutdown(conte
 	})
 }
 
-// addUnserved adds a server whose Serve the caller calls.
 func (gs *GracefulShutdown) addUnserved(what, name string, srv any, opts []ServerOption, create func() *server) error {
 	return gs.add(func() error {
 		if err := check(what, name, srv); err != nil {
@@ -225,7 +238,7 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 	drain := s.step.run
 	s.step.run = func(ctx context.Context) error {
 		err := drain(ctx)
-		for _, l := range s.listeners { // a Serve that was never called has not closed it
+		for _, l := range s.listeners { // if Serve was never called, it has not closed it
 			_ = l.Close()
 		}
 		if ended := s.step.waitForComponents(ctx); err == nil { // a *ComponentError stays one
@@ -247,13 +260,12 @@ func applyAll(s *step, opts []ServerOption) {
 	}
 }
 
-// servesLocked reports whether something serves, as far as is known: without it there is nobody for
-// whom a Delay would be.
+// servesLocked reports whether anything serves, as far as is known. Without that, Delay is skipped.
 func (gs *GracefulShutdown) servesLocked() bool {
 	if gs.life != started {
 		return false
 	}
-	_, failed := gs.report.Reason.(*ComponentError) //nolint:errorlint // ours, never wrapped
+	_, failed := gs.report.Reason.(*ComponentError) // ours, never wrapped
 	if !gs.hasServed {
 		return !failed || len(gs.components) > 0
 	}

@@ -24,25 +24,25 @@ type GracefulShutdown struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	clock    clock
-	told     inorder.Queue // calls of Logger and ErrorHandler
+	observed inorder.Queue // calls of Logger and ErrorHandler
 	watched  inorder.Queue // calls of Watch
 
 	mu         sync.Mutex
 	life       life
-	settled    chan struct{}     // closed when a Start in progress has ended one way or the other
-	parent     context.Context   // given to Start
-	outer      *GracefulShutdown // of which this one is a component
+	settled    chan struct{}     // closed when a Start in progress has ended, successfully or not
+	parent     context.Context   // the context given to Start
+	outer      *GracefulShutdown // the service that has this one as a component
 	refused    []error           // errors of Add… and Go… before Start
 	managers   []*managed
-	endStart   func() // ends the context of the managers and the watch on Start's
+	endStart   func() // ends the managers' context, and stops watching Start's
 	steps      []*step
 	servers    []*server
-	inner      []*GracefulShutdown // components that are services of their own
-	hasServed  bool                // a server was added, though it may have ended since
-	components []*component        // launched, and neither finished nor failed
+	inner      []*GracefulShutdown // the services that are components of this one
+	hasServed  bool                // a server was added; it may have ended since
+	components []*component        // launched and still running
 	held       []*heldListener
 	report     Report
-	running    map[int]*step // what the report's rows with StateRunning stand for
+	running    map[int]*step // the steps in progress, by their row in the report
 	err        error         // what Wait returns
 	startErr   error         // why Run could not start the service
 }
@@ -56,9 +56,8 @@ const (
 	started
 )
 
-// New returns a GracefulShutdown that does nothing yet. Its defaults are [Grace] 25s, [Delay] 0,
-// [Linger] 500ms, [Tail] 2s, no [Logger], no [ErrorHandler] and no [Watch]. It panics if Delay is
-// not less than Grace.
+// New returns a GracefulShutdown. Its defaults are [Grace] 25s, [Delay] 0, [Linger] 500ms, [Tail]
+// 2s, and no [Logger], [ErrorHandler] or [Watch]. It panics if Delay is not less than Grace.
 func New(opts ...Option) *GracefulShutdown {
 	gs := &GracefulShutdown{
 		config:   newConfig(opts),
@@ -68,15 +67,15 @@ func New(opts ...Option) *GracefulShutdown {
 		endStart: func() {},
 		running:  make(map[int]*step),
 	}
-	gs.told = inorder.Queue{Label: "shutdown/Logger", Limit: mostTold, Fail: gs.observerFailed("Logger or ErrorHandler")}
-	gs.watched = inorder.Queue{Label: "shutdown/Watch", Limit: mostTold, Fail: gs.observerFailed("Watch")}
+	gs.observed = inorder.Queue{Label: "shutdown/Logger", Limit: mostObserved, Fail: gs.observerFailed("Logger or ErrorHandler")}
+	gs.watched = inorder.Queue{Label: "shutdown/Watch", Limit: mostObserved, Fail: gs.observerFailed("Watch")}
 	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), outerKey{}, gs))
 	gs.ctx, gs.cancel = ctx, cancel
 	return gs
 }
 
-// add runs fn, which is never user code, under the lock unless the shutdown has begun. Before Start
-// an error is kept, and Start returns it.
+// add runs fn under the lock unless the shutdown has begun; fn must not call user code. Before
+// Start an error is kept, and Start returns it again.
 func (gs *GracefulShutdown) add(fn func() error) error {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -102,16 +101,17 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // Start starts the managers, then the components and servers, and returns; [GracefulShutdown.Wait]
-// waits for the end. The end of ctx requests the shutdown, with its cause as the reason.
+// waits for the end. When ctx ends, the shutdown is requested with the cause of ctx as its reason.
 //
-// Errors that Add… and Go… have returned before come back here, joined, and nothing is started. If
-// a manager fails to start, those already started are stopped, the error names the manager, and
-// Start may be called again. It returns [ErrAlreadyStarted] if it has succeeded before or is in
-// progress, and [ErrShuttingDown] if the shutdown was requested before everything was started (an
-// ended ctx included); Wait then tells how that went.
+// If an Add… or Go… has returned an error before, Start returns these errors, joined, and starts
+// nothing. If a manager fails to start, Start stops those already started and returns an error that
+// names it; Start may then be called again. It returns [ErrShuttingDown] if the shutdown was
+// requested before everything was started (an ended ctx included); Wait then tells how the stop
+// went. It returns [ErrAlreadyStarted] if an earlier call has succeeded, is in progress or was
+// interrupted by the shutdown.
 //
-// ctx may be the Context of another GracefulShutdown, whose component this one is: the stop then
-// ends early enough for the outer one to see its end.
+// If ctx comes from the Context of another GracefulShutdown, this one is a component of that one,
+// and stops early enough for it to wait for the end.
 func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	settled, err := gs.beginStart(ctx)
 	if err != nil {
@@ -124,7 +124,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		ended()
 	}
 	unwatch := context.AfterFunc(ctx, ended)
-	// The managers outlive ctx: a second signal has to force while the first one is being answered.
+	// The managers outlive ctx: a second signal has to force while the stop is in progress.
 	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
 	end := func() { unwatch(); stopManagers() }
 	var failed *managed
@@ -136,7 +136,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		m.started = true
 	}
 	failure := err                            // of a manager
-	if err != nil && err != ErrShuttingDown { //nolint:errorlint // ours, never wrapped
+	if err != nil && err != ErrShuttingDown { // ours, never wrapped
 		f := find(err, nil)
 		err = &textError{fmt.Sprintf("shutdown: starting manager %s: %s", failed.name, f.text), f.err}
 	}
@@ -144,7 +144,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	gs.mu.Lock()
 	draining := gs.isDraining()
 	switch {
-	case draining: // the stop, which waits for settled, is in charge of the managers
+	case draining: // the stop waits for settled, and then ends the managers
 		gs.endStart = end
 		err = ErrShuttingDown
 	case err != nil:
@@ -155,7 +155,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	}
 	gs.mu.Unlock()
 
-	if draining && failure != nil && failure != ErrShuttingDown { //nolint:errorlint // ours, never wrapped
+	if draining && failure != nil && failure != ErrShuttingDown { // ours, never wrapped
 		gs.recordStart(failed.name, "Start", failure)
 	}
 	if err != nil && !draining {
@@ -170,14 +170,14 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	return err
 }
 
-// causeOf is [context.Cause] for a context of the caller's, whose type may be the caller's, too.
+// causeOf is [context.Cause] under guard, because ctx may be of a user's type.
 func causeOf(ctx context.Context) error {
-	cause := make(chan error, 1)
-	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause <- context.Cause(ctx); return nil })
-	if err == nil {
-		return <-cause
+	var cause error
+	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause = context.Cause(ctx); return nil })
+	if err != nil {
+		return err // and cause may still be written
 	}
-	return err
+	return cause
 }
 
 func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {
@@ -216,15 +216,14 @@ func (gs *GracefulShutdown) launchAll() {
 	}
 }
 
-// Shutdown requests the shutdown and returns at once. It reports whether this call is the one that
-// started it, whose reason counts. A nil reason stands for "requested"; [Before] makes one with a
-// deadline. It works before Start as well: then all callbacks run, and no component.
+// Shutdown requests the shutdown and returns at once. It reports whether this was the first
+// request; only the first reason is kept. A nil reason stands for "requested"; [Before] makes a
+// reason with a deadline. Shutdown may come before Start: the callbacks then run, and no component
+// does.
 //
-// The stop runs in goroutines of its own, which have ended when Wait returns, except those of user
-// code that was given up.
+// The stop runs in goroutines of its own. They end with it, except those of abandoned user code.
 func (gs *GracefulShutdown) Shutdown(reason error) bool { return gs.request(reason, "") }
 
-// request is the one door for all who may ask.
 func (gs *GracefulShutdown) request(reason error, manager string) (first bool) {
 	first = gs.trigger(reason, manager)
 	if !first {
@@ -243,7 +242,7 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 		gs.report.Reason, gs.report.Manager, gs.report.Start = reason, manager, time.Now()
 		gs.report.reason = fmt.Sprintf("%T", reason) // until its text is known
 		gs.clock.begin(gs.config, gs.report.Start)
-		if d, ok := reason.(*deadline); ok { //nolint:errorlint // the stop looks at one that is wrapped
+		if d, ok := reason.(*deadline); ok { // the stop finds a wrapped one
 			gs.clock.tighten(d.at)
 		}
 		close(gs.draining)
@@ -256,43 +255,43 @@ func (gs *GracefulShutdown) trigger(reason error, manager string) bool {
 	return first
 }
 
-// Hurry ends the time of [Grace] now: Delay, Linger, the drain and whatever else is running, and
-// [GracefulShutdown.Context]. What has not begun shares [Tail] as it does after a hang. It does
-// nothing, and returns false, before the trigger, a second time, and when Grace is over already.
+// Hurry ends [Grace] now: it cuts short Delay, Linger, the drain and whatever else is running, and
+// [GracefulShutdown.Context] ends. The phases that have not begun share [Tail], as after a hang.
+// Before the trigger, after the first call and once Grace is over, Hurry does nothing and returns
+// false.
 func (gs *GracefulShutdown) Hurry() bool {
 	return gs.isDraining() && !isClosed(gs.done) && gs.clock.hurry()
 }
 
-// Draining returns a channel that is closed when the shutdown begins. A readiness endpoint answers
-// 503 from then on.
+// Draining returns a channel that is closed when the shutdown begins. From then on a readiness
+// endpoint should answer 503, and a consumer of a queue take nothing more from it. Requests are
+// still served: see [GracefulShutdown.Context].
 func (gs *GracefulShutdown) Draining() <-chan struct{} { return gs.draining }
 
-// Done returns a channel that is closed when the service has stopped, so that Wait returns at once.
+// Done returns a channel that is closed when the service has stopped. Wait then returns at once.
 func (gs *GracefulShutdown) Done() <-chan struct{} { return gs.done }
 
-// Context returns a context that ends when PhaseWork begins, which is when the servers have
-// drained, with the reason of the shutdown as its cause. It is the context of the components, and
-// for any other background work. It has no deadline.
+// Context returns a context that ends when PhaseWork begins, after the servers have drained. Its
+// cause is the reason of the shutdown; it has no deadline. Components run with it, and other
+// background work should.
 func (gs *GracefulShutdown) Context() context.Context { return gs.ctx }
 
-// Wait waits until the service has stopped, however many call it. It returns the errors of
-// callbacks, hooks, servers and components, joined in the order of the report, and nil after a
-// clean stop: the reason of a shutdown is no error, unless it is a failed component. Without a
-// request Wait does not return.
+// Wait waits until the service has stopped; without a request it never returns. It returns the
+// errors of all steps, joined in the order of the report, and nil after a clean stop. The reason of
+// the shutdown is not an error, unless it is that of a failed component.
 func (gs *GracefulShutdown) Wait() error {
 	<-gs.done
 	return gs.err
 }
 
-// Run is Start, then Wait: when it returns, every callback has run. That holds when Start fails,
-// too; the service then stops without Delay, since it never began to serve, and Run returns that
-// error with those of the callbacks. It returns nil after a clean stop, also if the shutdown was
-// requested before Run or ctx had ended, and [ErrAlreadyStarted] at once if an earlier Start or Run
-// has started the service. A stop is final: Run after a Run that failed returns the same error
-// again.
+// Run is Start, then Wait: when it returns, every callback has run. This holds even if Start fails:
+// the service then stops without Delay, because it never served, and Run returns the error of Start
+// joined with those of the callbacks. Run returns nil after a clean stop, even if the shutdown was
+// requested, or ctx had ended, before Run. It returns [ErrAlreadyStarted] at once where Start does.
+// A stop is final: after a Run that could not start the service, Run returns the same error again.
 func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	err := gs.Start(ctx)
-	switch err { //nolint:errorlint // ours, never wrapped; errors.Is would call methods of a manager's error
+	switch err { // ours, never wrapped; errors.Is would call methods of a manager's error
 	case ErrAlreadyStarted:
 		return err
 	case nil, ErrShuttingDown:
@@ -308,7 +307,7 @@ func (gs *GracefulShutdown) Run(ctx context.Context) error {
 	return errors.Join(err, gs.Wait())
 }
 
-// Report tells how the stop went, or how far it has come: what is running has the state
+// Report tells how the stop went, or how far it has come: a step in progress has the state
 // [StateRunning]. Before the trigger it is the zero Report.
 func (gs *GracefulShutdown) Report() Report {
 	gs.mu.Lock()
@@ -324,8 +323,6 @@ func (gs *GracefulShutdown) Report() Report {
 	return r
 }
 
-// remove takes out what is not to be done any more when the service stops, unless the stop has
-// begun.
 func (gs *GracefulShutdown) remove(s *step) (removed bool) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

@@ -12,17 +12,21 @@ import (
 )
 
 // A Step is one thing that a stop has done or is doing: a callback, the drain of a server, the wait
-// for a component, a manager's hook, Delay, Linger. Whatever was abandoned has a Step, too.
+// for a component, a manager's hook, Delay, Linger. Abandoned and skipped steps are included.
+//
+// The stages are, in order, "start" (ShutdownStart), "delay", "close" (listeners stop accepting),
+// "linger", the phases, "finish" (ShutdownFinish), and, only if they fail, "release" (Release) and
+// "observers" (Logger, ErrorHandler and Watch catch up).
 type Step struct {
-	Name     string        // of the callback, server, component or manager; empty for Delay and Linger
-	Stage    string        // "start", "delay", "close", "linger", a Phase, "finish", "release", "observers"
+	Name     string        // "mysql"; empty for "delay", "close" and "linger"
+	Stage    string        // its name, or that of the Phase
 	Phase    Phase         // 0 outside of the phases
 	State    State         // how it ended
 	Start    time.Duration // after the trigger
 	Duration time.Duration // 0 while it is running
 	Err      error         // nil, a *CallbackError or a *ComponentError
 
-	text string // of what Err wraps, as it was recorded
+	text string // of the error that Err wraps, as it was recorded
 }
 
 // State is the outcome of a [Step].
@@ -34,7 +38,7 @@ const (
 	StateOK      State = "ok"
 	StateError   State = "error"
 	StatePanic   State = "panic"
-	StateTimeout State = "timeout" // abandoned at its deadline, or returned an error because of it
+	StateTimeout State = "timeout" // abandoned at its deadline, or returned an error after it
 	StateSkipped State = "skipped" // not called: neither Grace nor Tail had any time left
 )
 
@@ -53,7 +57,6 @@ func (s Step) MarshalJSON() ([]byte, error) {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// outcome tells how the step went, for people: "ok", "error: connection lost".
 func (s Step) outcome() string {
 	if text := s.errText(); text != "" {
 		return string(s.State) + ": " + oneline.First(text)
@@ -61,12 +64,12 @@ func (s Step) outcome() string {
 	return string(s.State)
 }
 
-// errText and stage know what to say of a Step that was not recorded but made by hand.
+// errText and stage also work for a Step that a user has made.
 func (s Step) errText() string {
 	if s.text != "" {
 		return s.text
 	}
-	switch err := s.Err.(type) { //nolint:errorlint // the row has the name and the stage already
+	switch err := s.Err.(type) { // the row has the name and the stage already
 	case nil:
 		return ""
 	case *CallbackError:
@@ -107,7 +110,7 @@ func (gs *GracefulShutdown) addRow(t *step) (row int) {
 	return row
 }
 
-// end completes the row of t with what was found out about it.
+// end completes a row with the result of t. If t has no row yet (-1), it gets one if it failed.
 func (gs *GracefulShutdown) end(row int, t *step, f finding) {
 	if row < 0 && f.err == nil || isClosed(gs.done) {
 		return
@@ -126,15 +129,14 @@ func (gs *GracefulShutdown) end(row int, t *step, f finding) {
 	gs.watchStep(*s)
 	gs.mu.Unlock()
 
-	_, ok := err.(*CallbackError)            //nolint:errorlint // a component's error was told when it occurred
+	_, ok := err.(*CallbackError)            // a component's error was told when it occurred
 	if ok && t.stage.kind != kindObservers { // an observer that fails is not told of it
 		gs.observe("shutdown step failed", fmt.Sprintf("%s (%s): %s", t.name, t.stage, f.text), err)
 	}
 }
 
-// failure returns the error of t, which names it.
 func (f finding) failure(t *step) error {
-	switch err := f.err.(type) { //nolint:errorlint // of ours, never wrapped
+	switch err := f.err.(type) { // of ours, never wrapped
 	case nil:
 		return nil
 	case *ComponentError: // names itself
@@ -166,14 +168,14 @@ func notCalled() finding {
 	return finding{err: err, text: err.Error(), skipped: true}
 }
 
-// timedOut is f for a step that was late: its error says so, and how late.
+// timedOut marks f as late. after is the time that the step had; its error says so.
 func (f finding) timedOut(after time.Duration) finding {
 	f.late = true
-	if f.timeout && f.err != ErrTimeout { //nolint:errorlint // it has more to say than that
+	if f.timeout && f.err != ErrTimeout { // it says more than ErrTimeout does
 		return f
 	}
 	text := fmt.Sprintf("%v after %v", ErrTimeout, oneline.Round(after))
-	if f.err == nil || f.err == ErrTimeout || f.err == context.DeadlineExceeded { //nolint:errorlint // see above
+	if f.err == nil || f.err == ErrTimeout || f.err == context.DeadlineExceeded { // see above
 		f.err, f.text = &textError{text, ErrTimeout}, text
 		return f
 	}

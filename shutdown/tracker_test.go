@@ -89,6 +89,115 @@ func TestTracker(t *testing.T) {
 	})
 }
 
+// All streams are told to leave, evenly over the window.
+func TestStreamsLeaveOneByOne(t *testing.T) {
+	tests := []struct {
+		name    string
+		streams int
+		over    time.Duration
+		timeout time.Duration // of Wait's context; 0: none
+		goAt    time.Duration // when every second one goes by itself; 0: never
+		last    time.Duration // when the last one is told
+	}{
+		{name: "none", over: 10 * sec},
+		{name: "one", streams: 1, over: 10 * sec},
+		{name: "without a window", streams: 1000},
+		{name: "a negative window", streams: 10, over: -sec},
+		{name: "many", streams: 1001, over: 10 * sec, last: 10 * sec},
+		{name: "with time to spare", streams: 1001, over: 10 * sec, timeout: 20 * sec, last: 10 * sec},
+		{name: "with little time", streams: 1001, over: 10 * sec, timeout: 5 * sec, last: 4 * sec},
+		{name: "half go by themselves", streams: 1001, over: 10 * sec, goAt: 100 * ms, last: 10 * sec},
+	}
+	for _, tt := range tests {
+		bubble(t, tt.name, func(t *testing.T) {
+			tracker := shutdown.Tracker{Over: tt.over}
+			ctx, begun := t.Context(), time.Now()
+			if tt.timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, tt.timeout)
+				defer cancel()
+			}
+			var mu sync.Mutex
+			var told []time.Duration
+			for i := range tt.streams {
+				leave, done, ok := tracker.Stream()
+				require.True(t, ok)
+				var goes <-chan time.Time
+				if tt.goAt > 0 && i%2 == 0 {
+					goes = time.After(tt.goAt)
+				}
+				go func() {
+					defer done()
+					select {
+					case <-leave:
+						mu.Lock()
+						defer mu.Unlock()
+						told = append(told, time.Since(begun))
+					case <-goes:
+					}
+				}()
+			}
+			require.NoError(t, tracker.Wait(ctx))
+			assert.InDelta(t, tt.last, time.Since(begun), float64(10*ms))
+			shares := make([]int, 10)
+			for _, at := range told {
+				shares[min(9, int(10*at/(tt.last+1)))]++
+			}
+			if tt.last == 0 {
+				assert.Len(t, told, tt.streams)
+			} else {
+				for _, n := range shares {
+					assert.InDelta(t, len(told)/10, n, float64(len(told)/10)/5, "%v", shares)
+				}
+			}
+		})
+	}
+}
+
+// Streams and other work are one count, and those that are left are told when Wait gives up.
+func TestStreamsAreToldWhenTimeIsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := shutdown.Tracker{Over: 10 * sec}
+		_, ok := tracker.Add()
+		require.True(t, ok)
+		var leaves []<-chan struct{}
+		for range 4 {
+			leave, _, ok := tracker.Stream()
+			require.True(t, ok)
+			leaves = append(leaves, leave)
+		}
+		assert.Equal(t, 5, tracker.Len())
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(sec, cancel)
+		require.EqualError(t, tracker.Wait(ctx), "shutdown: 5 still running: context canceled")
+		for _, leave := range leaves {
+			<-leave
+		}
+		leave, done, ok := tracker.Stream()
+		assert.False(t, ok, "after Wait")
+		<-leave
+		done()
+		assert.Equal(t, 5, tracker.Len())
+	})
+}
+
+// A stream may go before it is told, and nothing happens then when its turn would come.
+func TestStreamMayGoBeforeItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracker := shutdown.Tracker{Over: 10 * sec}
+		leave, done, _ := tracker.Stream()
+		done()
+		done()
+		assert.Zero(t, tracker.Len())
+		require.NoError(t, tracker.Wait(t.Context()))
+		select {
+		case <-leave:
+			assert.Fail(t, "it was told")
+		default:
+		}
+	})
+}
+
 // No work is in progress once Wait has returned, whoever calls Add at the same time.
 func TestTrackerConcurrently(t *testing.T) {
 	for range 20 {

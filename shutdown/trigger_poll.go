@@ -9,18 +9,18 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// Poll returns a manager that calls check at once and then every so often, until it returns true,
-// which requests the shutdown: for notices that have to be fetched, such as a cloud's announcement
-// that the machine will be taken away, a file that appears, a lease. The next wait begins when
-// check has returned, so calls never overlap.
+// Poll returns a manager that requests the shutdown when check returns true: for notices that have
+// to be fetched, such as a cloud's announcement that it will take the machine away, a file that
+// appears, a lease. It calls check at once and then at intervals of every, which begin when check
+// returns, so calls never overlap.
 //
 // If check returns true with an error, that is the reason; [Before] makes one with a deadline. An
-// error with false, or a panic, is no reason to stop: the polling goes on, and the [Logger] and the
-// [ErrorHandler] hear of the first of several errors in a row. check's context ends when the stop
-// is complete; check should give each call a deadline of its own.
+// error with false, or a panic, does not stop the service: polling goes on, and only the first of
+// consecutive errors is reported to the [Logger] and the [ErrorHandler]. check's context ends when
+// the stop is complete; check should set a deadline for each call.
 //
 // It runs one goroutine, from Start to the request or the end of the stop, and one for each call of
-// check. Both wait for a check that does not return. Poll panics if every is not positive or check
+// check. Both live on while a check does not return. Poll panics if every is not positive or check
 // is nil.
 func Poll(name string, every time.Duration, check func(context.Context) (bool, error)) Manager {
 	if every <= 0 {

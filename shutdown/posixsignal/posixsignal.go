@@ -1,16 +1,16 @@
-// Package posixsignal lets signals ask a [shutdown.GracefulShutdown] to stop. The first signal
-// asks, the second forces.
+// Package posixsignal lets signals request the stop of a [shutdown.GracefulShutdown]. The first
+// signal asks, the second forces.
 //
 //	err := gs.AddManager(posixsignal.New())
 //
-// It is package signals for programs that stop by package shutdown, with the same options and the
-// same rules: see there for what counts as a second signal, for SIGPIPE, and for signals that the
+// It is package signals for programs that stop with package shutdown. The options are the same, and
+// so are the rules for what counts as a second signal, for SIGPIPE, and for signals that the
 // process inherited as ignored. Use one of the two packages, not both.
 //
 //	posixsignal.New(signals.Signals(syscall.SIGTERM), posixsignal.SecondHurries())
 //
-// The signals are [os.Interrupt] and SIGTERM. "POSIX" is where they come from; it works on Windows
-// too, where Go maps the closing of a console to SIGTERM.
+// The default signals are [os.Interrupt] and SIGTERM. Despite its name the package works on
+// Windows, too, where Go maps the closing of a console to SIGTERM.
 package posixsignal
 
 import (
@@ -23,32 +23,32 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// An Option is one of package signals, or [SecondHurries].
+// An Option is an option of package signals, or [SecondHurries].
 type Option = signals.Option
 
-// An Error is the reason of a shutdown that a signal asked for. [signals.FromContext] finds the
+// An Error is the reason of a shutdown that a signal requested. [signals.FromContext] finds the
 // signal in the Context of the GracefulShutdown.
 type Error = signals.Error
 
 // SecondHurries makes the second signal call [shutdown.GracefulShutdown.Hurry], and the third
-// force. If the stop has been hurried already, the second forces.
+// force. If Grace is already over, as after Hurry, the second forces.
 func SecondHurries() Option { return secondHurries{} }
 
-// secondHurries is an Option by embedding one. Package signals recognises it by its method.
+// secondHurries is an Option because it embeds one. Package signals recognises it by its method.
 type secondHurries struct{ Option }
 
 func (secondHurries) SecondHurries() {}
 
 // New returns a manager that requests the shutdown at the first signal, with an [*Error] as the
-// reason. The signals are registered when [shutdown.GracefulShutdown.Start] returns, and released
-// when it has failed or the stop is complete: from then on they do what they do by default. Only
-// SIGPIPE stays taken, for what the program writes after the stop. A manager is for one
-// GracefulShutdown. It runs one goroutine, from Start to the end of the stop.
+// reason. The signals are registered when [shutdown.GracefulShutdown.Start] returns. They are
+// released, and have their default effect again, when Start has failed or the stop is complete.
+// Only SIGPIPE stays taken, for what the program writes after the stop. A manager can be used for
+// one GracefulShutdown only. It runs one goroutine, from Start to the end of the stop.
 //
-// A second signal before that ends the process: one line on standard error, which says what the
-// stop is waiting for, and exit status 1, or what [signals.OnForce] says in place of that. If
-// something else has asked for the shutdown, the first signal does not force yet: a platform sends
-// its SIGTERM without knowing that the service is stopping already.
+// A second signal before that ends the process: it writes one line to standard error, which says
+// what the stop is waiting for, and exits with status 1, or does what [signals.OnForce] says
+// instead. The first signal never forces, even if something else has requested the shutdown: a
+// platform sends its SIGTERM without knowing that the service is already stopping.
 func New(opts ...Option) shutdown.Manager { return &manager{opts: slices.Clone(opts)} }
 
 type manager struct {
@@ -63,7 +63,7 @@ func (*manager) Name() string { return "posixsignal" }
 // Start registers the signals. The end of ctx has no effect, because a second signal has to force
 // until the stop is complete.
 func (m *manager) Start(ctx context.Context, request func(reason error)) error {
-	m.Release() // of a Start before that nobody released
+	m.Release() // if an earlier Start was not released
 	c := control.FromContext(ctx)
 	c.Request, c.KeepSIGPIPE = request, true
 	ctx = control.NewContext(context.WithoutCancel(ctx), c)

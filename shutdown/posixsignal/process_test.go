@@ -27,7 +27,7 @@ func TestHungCallback(t *testing.T) {
 	p.Signal(syscall.SIGTERM)
 	p.Stdout.Expect("later ran")
 	assert.Equal(t, 3, p.Wait(), "exit status")
-	assert.Regexp(t, `work +culprit +\|#+ *\| \S+ +timeout: .*timed out after`, &p.Stdout)
+	assert.Regexp(t, `work +culprit +\| *#+ *\| \S+ +timeout: .*timed out after`, &p.Stdout)
 	assert.Contains(t, p.Stdout.String(), "the culprit's stack is kept")
 }
 

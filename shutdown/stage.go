@@ -1,0 +1,173 @@
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
+)
+
+type event struct {
+	step  int // its index in stageRun.steps
+	kind  eventKind
+	found finding // of the error returned
+}
+
+type eventKind int
+
+const (
+	returned eventKind = iota // run has returned, before the deadline or without an error
+	obeyed                    // run has returned an error after the deadline
+	expired                   // run has not returned a moment after the deadline
+	cut                       // the cut of the step has returned or was abandoned
+)
+
+// A stageRun is one stage while it runs.
+type stageRun struct {
+	*stop
+	stage  stage
+	steps  []*step
+	rows   []int // the rows of steps in the report
+	begun  time.Time
+	end    time.Time
+	events chan event
+
+	left          int // steps that have neither returned nor been abandoned
+	cutting, done []bool
+}
+
+// runStage runs steps, all of one stage, at the same time. It returns when each has returned or was
+// abandoned.
+func (s *stop) runStage(steps []*step) {
+	r := &stageRun{
+		stop: s, stage: steps[0].stage, steps: steps, rows: make([]int, len(steps)), begun: time.Now(),
+		events: make(chan event, 3*len(steps)), // buffered, so that a late step can send and end
+		left:   len(steps), cutting: make([]bool, len(steps)), done: make([]bool, len(steps)),
+	}
+	moved := s.gs.clock.changes()
+	r.setEnd()
+	s.enter(r.stage)
+
+	movable, cancel := context.WithCancelCause(s.ctx)
+	defer cancel(nil)
+	ctx, release := context.WithDeadlineCause(movable, r.end, ErrTimeout)
+	defer release()
+	for i, t := range steps {
+		r.rows[i] = s.gs.begin(t)
+		defer r.call(ctx, i)()
+	}
+	over, notice := ctx.Done(), (<-chan time.Time)(nil)
+	for r.left > 0 {
+		select {
+		case e := <-r.events:
+			r.handle(ctx, e)
+		case <-moved:
+			moved = s.gs.clock.changes()
+			r.setEnd()
+			s.gs.tightenInner()
+			defer time.AfterFunc(time.Until(r.end), func() { cancel(ErrTimeout) }).Stop()
+		case <-over:
+			over, notice = nil, time.After(s.notice())
+		case <-notice:
+			for len(r.events) > 0 { // select picks any of the ready cases
+				r.handle(ctx, <-r.events)
+			}
+			for i := range steps {
+				r.handle(ctx, event{step: i, kind: expired})
+			}
+		}
+	}
+	if r.stage.sharesTail() {
+		s.stagesLeft--
+	}
+	if s.hangs && s.stacks == nil {
+		s.stacks = guard.Go(s.ctx, "shutdown/stacks", s.takeStacks)
+	}
+}
+
+func (r *stageRun) setEnd() {
+	r.end = r.stop.end(r.stage, r.begun)
+	r.gs.clock.setStage(r.end)
+}
+
+func (r *stageRun) handle(ctx context.Context, e event) {
+	t := r.steps[e.step]
+	switch {
+	case r.done[e.step] || r.cutting[e.step] && e.kind != cut:
+		return
+	case t.cut != nil && (e.kind == obeyed || e.kind == expired):
+		r.cutting[e.step] = true
+		r.cut(ctx, e.step)
+		return
+	case e.kind != returned && !t.mayEndEarly: // a pause that ends late is no fault of anybody's
+		took := max(0, r.end.Sub(r.begun))
+		if t.timeout > 0 {
+			took = min(took, t.timeout)
+		}
+		e.found = e.found.timedOut(took)
+		r.hangs = true
+	}
+	r.done[e.step] = true
+	r.left--
+	r.gs.end(r.rows[e.step], t, e.found)
+}
+
+func (r *stageRun) cut(ctx context.Context, i int) {
+	t, begun, stages := r.steps[i], time.Now(), r.stagesLeft
+	call := guard.Go(ctx, t.label(), t.cut)
+	guard.Go(ctx, t.label(), func() error {
+		err := errors.New("cutting what was left has not returned")
+		if r.gs.waitFor(call, func() time.Time { return r.cutEnd(begun, stages) }) {
+			err = call.Err()
+		}
+		r.events <- event{step: i, kind: cut, found: find(err, nil)}
+		return nil
+	})
+}
+
+// call begins step i. Its result is sent to events, and so is the end of its own timeout, but not
+// the end of ctx. release frees that timeout.
+func (r *stageRun) call(ctx context.Context, i int) (release func()) {
+	t := r.steps[i]
+	release = func() {}
+	if ctx.Err() != nil {
+		e := event{step: i}
+		switch {
+		case t.mayEndEarly: // ending early is not a failure
+		case t.waitsForComponents: // the components may have ended already
+			if e.found = find(t.run(ctx), nil); e.found.timeout {
+				e.kind = obeyed
+			}
+		default:
+			e.found = notCalled()
+		}
+		r.events <- e
+		return release
+	}
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		parent := ctx
+		ctx, cancel = context.WithTimeoutCause(ctx, t.timeout, ErrTimeout)
+		unwatch := context.AfterFunc(ctx, func() {
+			if parent.Err() == nil { // runStage handles the end of parent
+				time.AfterFunc(r.notice(), func() { r.events <- event{step: i, kind: expired} })
+			}
+		})
+		release = func() { unwatch(); cancel() }
+	}
+	var found finding
+	guard.Then(ctx, t.label(),
+		func() error { found = find(t.run(ctx), nil); return nil },
+		func(err error) {
+			if err != nil { // a panic, or Goexit
+				found = find(err, nil)
+			}
+			e := event{step: i, found: found}
+			if found.err != nil && ctx.Err() != nil {
+				e.kind = obeyed
+			}
+			r.events <- e
+		})
+	return release
+}
