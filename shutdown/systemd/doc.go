@@ -1,7 +1,7 @@
 // Package systemd connects a [shutdown.GracefulShutdown] with the service manager: it says when the
 // service is ready, that it lives and that it stops, asks for the time that the stop takes, and
-// takes over the sockets that systemd listens on. It needs no libsystemd; where no service manager
-// is, each part does nothing.
+// takes over the sockets that systemd listens on and the descriptors that it keeps. It needs no
+// libsystemd; where no service manager is, each part does nothing.
 //
 //	sockets, err := systemd.Listeners()                  // first of all
 //	if len(sockets) > 0 {                                // there is a socket unit
@@ -16,7 +16,7 @@
 //		if err := waitUntilHealthy(ctx); err != nil {
 //			return err
 //		}
-//		return systemd.Ready()                       // and not before: what is ordered after this unit starts now
+//		return systemd.Ready() // and not before: what is ordered after this unit starts now
 //	})
 //
 // What is left out here are the errors; the example has them.
@@ -42,11 +42,23 @@
 //	ListenStream=8080
 //	FileDescriptorName=http
 //
+// # Connections that outlive a restart
+//
+// A socket unit keeps the listening socket. What else is to outlive the process, such as
+// connections, the process gives to systemd with [Store], and the next one gets it from [Passed],
+// which replaces [Listeners] there. [Passed] also has the files of OpenFile=.
+//
+//	[Service]
+//	FileDescriptorStoreMax=1000
+//
 // # What is said when
 //
-//	WATCHDOG=1            twice in WatchdogSec from Start to the trigger, as long as the check of Watchdog passes
+//	WATCHDOG=1            twice in WatchdogSec from Start to the trigger, while the check of Watchdog passes
 //	READY=1               Ready
 //	RELOADING=1           Reloading; Ready when it is done
+//	FDSTORE=1             Store
+//	FDSTOREREMOVE=1       Unstore
+//	MAINPID=              MainPID
 //	STATUS=               Status; the manager, when that check begins or ceases to fail
 //	STOPPING=1            at the trigger, with the reason as STATUS
 //	EXTEND_TIMEOUT_USEC=  ExtendTimeout, for a long start; the manager, at the trigger and every 5s

@@ -84,6 +84,44 @@ func ExampleListeners() {
 	// Output: 0
 }
 
+// Connections outlive a restart: the service stores each one, and takes them over when it starts
+// again. The names say which is which.
+func ExampleStore() {
+	sockets, files, err := systemd.Passed()
+	if err != nil {
+		log.Print(err) // about what is missing; the rest is there
+	}
+	serve := func(session string, conn net.Conn) {
+		// … and when the session has ended: systemd.Unstore(session)
+	}
+	for _, f := range files {
+		conn, err := net.FileConn(f) // a duplicate
+		f.Close()
+		if err != nil {
+			log.Printf("%s is no connection: %v", f.Name(), err)
+			continue
+		}
+		go serve(f.Name(), conn)
+	}
+	for _, s := range sockets {
+		go func() {
+			for n := 1; ; n++ {
+				conn, err := s.Listener.Accept()
+				if err != nil {
+					return
+				}
+				session := fmt.Sprintf("%s-%d-%d", s.Name, os.Getpid(), n)
+				if err := systemd.Store(session, conn.(syscall.Conn)); err != nil {
+					log.Print(err) // it will not outlive the process
+				}
+				go serve(session, conn)
+			}
+		}()
+	}
+	fmt.Println(len(sockets), len(files)) // none without systemd
+	// Output: 0 0
+}
+
 // A loop that turns regularly says so; when it has not for too long, systemd restarts the service.
 func ExampleWatchdog() {
 	turns := make(chan struct{}) // the loop receives from it each time it turns

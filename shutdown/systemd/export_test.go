@@ -14,9 +14,12 @@ func ParsePassed(listenPID, fds, names string, self int) (count int, name func(i
 
 // TakeSocket takes one descriptor as Listeners does, whatever its number.
 func TakeSocket(fd int, name string) (Socket, error) {
-	sockets, err := passedSockets{count: 1, names: []string{name}}.take(fd)
-	if err != nil {
+	sockets, others, err := passedSockets{count: 1, names: []string{name}}.take(fd)
+	switch {
+	case err != nil:
 		return Socket{}, err
+	case len(others) > 0:
+		return Socket{}, others[0].why
 	}
 	return sockets[0], nil
 }

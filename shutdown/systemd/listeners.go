@@ -38,29 +38,61 @@ type Socket struct {
 //
 // The error joins one for each descriptor that is neither a listening nor a datagram socket, with
 // its number, its name and what it is: a file of OpenFile=, something from the file descriptor
-// store, a connection that an Accept=yes unit passes. Those stay open, for the service to
-// take by number ([os.NewFile]), and the sockets are returned beside the error. A service that
-// expects nothing but sockets should not start with an error: the clients of a socket that it does
-// not serve would wait in the queue for ever.
+// store, a connection that an Accept=yes unit passes. Those stay open, and the sockets are returned
+// beside the error. A service that expects nothing but sockets should not start with an error: the
+// clients of a socket that it does not serve would wait in the queue for ever. One that expects
+// others, too, calls [Passed] instead.
 //
 // If the variables contradict each other, there is an error and no socket.
 func Listeners() ([]Socket, error) {
+	sockets, others, err := takePassed()
+	var errs []error
+	for _, other := range others {
+		errs = append(errs, other.why)
+	}
+	return sockets, errors.Join(append(errs, err)...)
+}
+
+// Passed is [Listeners] for a service that gets more than sockets: files of OpenFile=, and what an
+// earlier process of the service has put into the file descriptor store ([Store]). The name of each
+// file is that of its descriptor. A listening or a datagram socket is a Socket, even from the
+// store; everything else is a file, which [net.FileConn] makes a connection of. All are the
+// caller's to close. A file that was opened in blocking mode stays in it.
+//
+// An error is about descriptors that are missing or were not passed as the variables say; the
+// others are returned beside it.
+func Passed() (sockets []Socket, files []*os.File, err error) {
+	sockets, others, err := takePassed()
+	for _, other := range others {
+		files = append(files, os.NewFile(uintptr(other.fd), other.name))
+	}
+	return sockets, files, err
+}
+
+func takePassed() ([]Socket, []descriptor, error) {
 	env := make(map[string]string)
 	for _, name := range []string{"LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		env[name] = os.Getenv(name)
 		if err := os.Unsetenv(name); err != nil {
-			return nil, fmt.Errorf("systemd: %w", err)
+			return nil, nil, fmt.Errorf("systemd: %w", err)
 		}
 	}
 	passed, err := parsePassed(env["LISTEN_PID"], env["LISTEN_FDS"], env["LISTEN_FDNAMES"], os.Getpid())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return passed.take(firstDescriptor)
 }
 
-// take takes the sockets among the descriptors from first on.
-func (p passedSockets) take(first int) (sockets []Socket, err error) {
+// A descriptor is one that is no Socket.
+type descriptor struct {
+	fd   int
+	name string
+	why  error
+}
+
+// take takes the sockets among the descriptors from first on. The others stay open.
+func (p passedSockets) take(first int) (sockets []Socket, others []descriptor, err error) {
 	// First all are looked at, because once one is taken, numbers beyond those passed may be the
 	// duplicates that taking makes.
 	var streams []bool
@@ -74,16 +106,22 @@ func (p passedSockets) take(first int) (sockets []Socket, err error) {
 		}
 	}
 	for i, stream := range streams {
-		if errs[i] == nil {
+		why := errs[i]
+		if why == nil {
 			var socket Socket
-			if socket, errs[i] = takeSocket(first+i, p.name(i), stream); errs[i] == nil {
+			if socket, why = takeSocket(first+i, p.name(i), stream); why == nil {
 				sockets = append(sockets, socket)
 				continue
 			}
 		}
-		errs[i] = fmt.Errorf("systemd: descriptor %d (%s): %w", first+i, p.name(i), errs[i])
+		notOpen := errors.Is(why, errNotOpen)
+		why = fmt.Errorf("systemd: descriptor %d (%s): %w", first+i, p.name(i), why)
+		if notOpen {
+			return sockets, others, why // none follows
+		}
+		others = append(others, descriptor{first + i, p.name(i), why})
 	}
-	return sockets, errors.Join(errs...)
+	return sockets, others, nil
 }
 
 // firstDescriptor is SD_LISTEN_FDS_START of sd_listen_fds(3).

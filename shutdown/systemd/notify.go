@@ -64,12 +64,25 @@ func ExtendTimeout(d time.Duration) error {
 
 const notifyWait = 5 * time.Second
 
-func notify(state string) error {
+// notify sends state and the descriptors that go with it.
+func notify(state string, fds ...int) error {
 	address, err := notifyAddress(os.Getenv("NOTIFY_SOCKET"))
 	if err != nil || address == "" {
 		return err
 	}
-	return send(context.Background(), address, notifyWait, state)
+	return send(context.Background(), address, notifyWait, state, fds...)
+}
+
+// MainPID tells systemd that the service goes on in another process of it, as when a service starts
+// its own successor: when this process ends, the service has not. The process that is the main one
+// so far says it, before it ends, about one that it has started; with NotifyAccess=all the new one
+// may say it itself. From then on it is the new process that systemd listens to. With a pid that is
+// not positive nothing is sent, and an error returned.
+func MainPID(pid int) error {
+	if pid <= 0 {
+		return fmt.Errorf("systemd: MainPID(%d): must be positive", pid)
+	}
+	return notify(fmt.Sprintf("MAINPID=%d\n", pid))
 }
 
 // notifyAddress checks the form of an address as sd_notify(3) describes it, and returns it in the
@@ -98,7 +111,7 @@ func notifyAddress(socket string) (string, error) {
 //
 // Each message gets a socket of its own, as in libsystemd, so that there is nothing to keep. It is
 // connected, because that is what makes a full queue something to wait for with a deadline.
-func send(ctx context.Context, address string, wait time.Duration, state string) error {
+func send(ctx context.Context, address string, wait time.Duration, state string, fds ...int) error {
 	err := func() error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -112,6 +125,9 @@ func send(ctx context.Context, address string, wait time.Duration, state string)
 			return err
 		}
 		defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })()
+		if len(fds) > 0 {
+			return write(conn, state, fds)
+		}
 		_, err = conn.Write([]byte(state))
 		return err
 	}()

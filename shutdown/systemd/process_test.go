@@ -66,6 +66,74 @@ var children = map[string]func(){
 			}
 		}
 	},
+	"passed": func() {
+		sockets, files, err := systemd.Passed()
+		if err != nil {
+			fmt.Println("error:", err)
+		}
+		describe(sockets)
+		for _, f := range files {
+			if conn, err := net.FileConn(f); err == nil {
+				_, _ = fmt.Fprintln(conn, "hello from", f.Name())
+				conn.Close()
+				fmt.Println(f.Name(), "is connected")
+			} else if text, err := io.ReadAll(f); err == nil {
+				fmt.Printf("%s has %q\n", f.Name(), text)
+			} else {
+				fmt.Println(f.Name(), "is something else")
+			}
+			f.Close()
+		}
+	},
+	// Each connection is stored, and taken over by the next process. A line is answered with the
+	// process ID.
+	"keeper": func() {
+		sockets, files, err := systemd.Passed()
+		exitOn(err)
+		gs := shutdown.New(shutdown.Grace(20 * time.Second))
+		serve := func(name string, conn net.Conn) error {
+			return gs.Go(name, func(ctx context.Context) error {
+				defer conn.Close()
+				defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })()
+				lines := bufio.NewScanner(conn)
+				for lines.Scan() {
+					_, _ = fmt.Fprintf(conn, "%s %d\n", lines.Text(), os.Getpid())
+				}
+				if lines.Err() == nil { // the client has closed it
+					return systemd.Unstore(name)
+				}
+				return nil
+			})
+		}
+		for _, f := range files {
+			conn, err := net.FileConn(f)
+			exitOn(err)
+			f.Close()
+			exitOn(serve(f.Name(), conn))
+		}
+		l := sockets[0].Listener
+		exitOn(errors.Join(
+			gs.AddManager(posixsignal.New(), systemd.New()),
+			gs.AddCallback(shutdown.Callback{
+				Name: "accept", Phase: shutdown.PhaseIngress,
+				Func: func(context.Context) error { return l.Close() },
+			}),
+			gs.Go("accept", func(context.Context) error {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return http.ErrServerClosed // what waits in the queue is for the next process
+					}
+					name := conn.RemoteAddr().String()
+					name = "client " + name[strings.LastIndex(name, ":")+1:]
+					exitOn(systemd.Store(name, conn.(*net.TCPConn)))
+					_ = serve(name, conn) // or the next process does
+				}
+			}),
+			gs.Go("ready", func(context.Context) error { return systemd.Ready() }),
+		))
+		exitOn(gs.Run(context.Background()))
+	},
 	"echo": func() { // one connection and one datagram
 		sockets, err := systemd.Listeners()
 		exitOn(err)
@@ -91,6 +159,10 @@ func printSockets() {
 		fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	fmt.Println(len(sockets), "sockets")
+	describe(sockets)
+}
+
+func describe(sockets []systemd.Socket) {
 	for _, s := range sockets {
 		if s.Listener != nil {
 			fmt.Println(s.Name, "listens", s.Listener.Addr().Network(), s.PacketConn == nil)
@@ -219,6 +291,49 @@ func TestListeners(t *testing.T) {
 	}
 }
 
+// Sockets and what is none are told apart, and each has its name, beside any that is missing.
+func TestPassed(t *testing.T) {
+	tcp := listenTCP(t)
+	client, err := net.Dial("tcp", tcp.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	peer, err := tcp.Accept()
+	require.NoError(t, err)
+	defer peer.Close()
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer udp.Close()
+	path := filepath.Join(t.TempDir(), "plain")
+	require.NoError(t, os.WriteFile(path, []byte("content"), 0o600))
+	plain, err := os.Open(path)
+	require.NoError(t, err)
+	defer plain.Close()
+	pipe, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	_, err = writer.WriteString("through the pipe")
+	require.NoError(t, err)
+	writer.Close()
+
+	files := []*os.File{plain, file(t, tcp), file(t, client), pipe, file(t, udp)}
+	p := activate(t, "passed", files, "LISTEN_FDNAMES=config:http:session:feed:dns").Start()
+	requireClean(t, p)
+	assert.Equal(t, "http listens tcp true\ndns receives udp\n"+
+		"config has \"content\"\nsession is connected\nfeed has \"through the pipe\"\n",
+		p.Stdout.String())
+	line, err := bufio.NewReader(peer).ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "hello from session\n", line)
+
+	p = activate(t, "passed", []*os.File{plain, file(t, tcp)}, "LISTEN_FDS=2000").Start()
+	requireClean(t, p)
+	assert.Contains(t, p.Stdout.String(), "(unknown): it is not open\nunknown listens tcp true\n")
+
+	p = activate(t, "passed", []*os.File{plain}, "LISTEN_FDNAMES=a:b").Start()
+	requireClean(t, p)
+	assert.Equal(t, `error: systemd: LISTEN_FDNAMES is "a:b", want 1 names, as LISTEN_FDS says`+"\n", p.Stdout.String())
+}
+
 // What was passed to a parent is not for its child.
 func TestListenersOfAnotherProcess(t *testing.T) {
 	p := testproc.New(t, "listeners")
@@ -331,33 +446,4 @@ func TestRestartLosesNoRequest(t *testing.T) {
 	last.Signal(syscall.SIGTERM)
 	requireClean(t, last)
 	t.Logf("%d requests, %d failures", requests.Load(), failures.Load())
-}
-
-// systemd's own tool passes the socket.
-func TestSystemdSocketActivate(t *testing.T) {
-	tool, err := exec.LookPath("systemd-socket-activate")
-	if err != nil {
-		t.Skip("there is no systemd-socket-activate on this machine")
-	}
-	self, err := os.Executable()
-	require.NoError(t, err)
-	path := socketPath(t)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // never reached unless a test fails
-	defer cancel()
-	cmd := exec.CommandContext(ctx, tool, "-l", path, "--fdname=web", "-E", testproc.Variable+"=listeners", self)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	for lines := bufio.NewScanner(stderr); lines.Scan() && !strings.HasPrefix(lines.Text(), "Listening on "); {
-	}
-	conn, err := net.Dial("unix", path) // that is what makes it start the child
-	require.NoError(t, err)
-	defer conn.Close()
-	out, err := io.ReadAll(stdout)
-	require.NoError(t, err)
-	_, _ = io.Copy(io.Discard, stderr)
-	require.NoError(t, cmd.Wait())
-	assert.Equal(t, "1 sockets\nweb listens unix true\n0 sockets\n", string(out))
 }

@@ -114,7 +114,7 @@ func (w *watchdog) ask(ctx context.Context, limit time.Duration) error {
 		}
 	}
 	err := call.Err()
-	if err == guard.ErrExited { //nolint:errorlint // guard never wraps it, and Is is user code
+	if err == guard.ErrExited { // guard never wraps it, and Is is user code
 		return errCheckExited
 	}
 	if err == nil {
