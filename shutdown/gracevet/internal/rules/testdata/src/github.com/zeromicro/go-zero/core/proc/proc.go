@@ -1,0 +1,3 @@
+package proc
+
+func AddShutdownListener(fn func()) (waitForCalled func()) { return fn }

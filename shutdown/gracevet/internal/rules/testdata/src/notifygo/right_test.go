@@ -1,0 +1,7 @@
+package notifygo
+
+import "testing"
+
+func TestServe(t *testing.T) {
+	go Serve(func() {})
+}
