@@ -19,14 +19,16 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
-// BenchmarkLag measures how long after a server came up Wait notices it, beside a loop that asks once a second.
-// limit-ms is what Wait promises: a tenth of the start-up time and 2ms. Run it alone on a quiet machine:
+// BenchmarkLag measures how long after a server came up Wait notices it, beside a loop that asks
+// once a second. limit-ms is what Wait promises: a tenth of the start-up time and 2ms. Run it alone
+// on a quiet machine:
 //
 //	go test -run '^$' -bench Lag -benchtime 1x ./health
 func BenchmarkLag(b *testing.B) {
 	const trials = 20
 	waits := func(ctx context.Context, url string) error { return health.Wait(ctx, health.HTTP(url)) }
-	for _, startup := range []time.Duration{0, 30 * time.Millisecond, 400 * time.Millisecond, 1300 * time.Millisecond} {
+	for _, startup := range []time.Duration{0, 30 * time.Millisecond, 400 * time.Millisecond,
+		1300 * time.Millisecond} {
 		b.Run(fmt.Sprintf("startup=%v", startup), func(b *testing.B) {
 			var lags, pollLags []time.Duration
 			for b.Loop() {
@@ -53,8 +55,10 @@ func BenchmarkLag(b *testing.B) {
 	}
 }
 
-// measureLag waits for a server that comes up after startup, and returns how much later that was noticed.
-func measureLag(b *testing.B, startup time.Duration, wait func(context.Context, string) error) time.Duration {
+// measureLag waits for a server that comes up after startup, and returns how much later that was
+// noticed.
+func measureLag(b *testing.B, startup time.Duration,
+	wait func(context.Context, string) error) time.Duration {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	addr := l.Addr().String()
@@ -64,7 +68,7 @@ func measureLag(b *testing.B, startup time.Duration, wait func(context.Context, 
 	up := make(chan time.Time, 1)
 	if startup == 0 {
 		up <- time.Now()
-		go srv.Serve(l) //nolint:errcheck // ends with Close
+		go srv.Serve(l)
 	} else {
 		require.NoError(b, l.Close())
 		time.AfterFunc(startup, func() {
@@ -86,7 +90,7 @@ func measureLag(b *testing.B, startup time.Duration, wait func(context.Context, 
 // pollEverySecond is the loop that most services have.
 func pollEverySecond(ctx context.Context, url string) error {
 	for {
-		resp, err := http.Get(url) //nolint:noctx // as found
+		resp, err := http.Get(url)
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -134,7 +138,8 @@ func BenchmarkHandler(b *testing.B) {
 func upHandler(b *testing.B, n int) http.Handler {
 	var checks []health.Check
 	for i := range n {
-		checks = append(checks, health.Check{Name: fmt.Sprintf("check-%d", i), Probe: new(switchable).probe})
+		checks = append(checks, health.Check{Name: fmt.Sprintf("check-%d", i),
+			Probe: new(switchable).probe})
 	}
 	r := newRegistry(b, checks...)
 	start(b, r)
@@ -142,21 +147,23 @@ func upHandler(b *testing.B, n int) http.Handler {
 	return r.Handler(health.Ready)
 }
 
-// BenchmarkConcurrentRequests makes 1,000 requests while one check of 200ms is under way: straight to the handler,
-// and over as many connections. There the clients and the kernel share the processors with the server, so the same
-// is measured for a handler that only waits 200ms: what it takes is what the connections cost here, and what this
-// package costs is the difference. slowest-ms is to stay below 250.
+// BenchmarkConcurrentRequests makes 1,000 requests while one check of 200ms is under way: straight
+// to the handler, and over as many connections. There the clients and the kernel share the
+// processors with the server, so the same is measured for a handler that only waits 200ms: what it
+// takes is what the connections cost here, and what this package costs is the difference.
+// slowest-ms is to stay below 250.
 //
 //	go test -run '^$' -bench Concurrent -benchtime 20x ./health
 func BenchmarkConcurrentRequests(b *testing.B) {
 	const requests = 1000
 	const takes = 200 * time.Millisecond
 	var runs atomic.Int32
-	r := newRegistry(b, health.Check{Name: "db", Period: health.OnDemand, Probe: func(context.Context) error {
-		runs.Add(1)
-		time.Sleep(takes)
-		return nil
-	}})
+	r := newRegistry(b, health.Check{Name: "db", Period: health.OnDemand,
+		Probe: func(context.Context) error {
+			runs.Add(1)
+			time.Sleep(takes)
+			return nil
+		}})
 	start(b, r)
 	<-r.Ready()
 	h := r.Handler(health.Ready)
@@ -209,7 +216,8 @@ func BenchmarkConcurrentRequests(b *testing.B) {
 			conns[i], readers[i] = conn, bufio.NewReader(conn)
 		}
 		measure(b, func(i int) error {
-			if _, err := io.WriteString(conns[i], "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			if _, err := io.WriteString(conns[i],
+				"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 				return err
 			}
 			resp, err := http.ReadResponse(readers[i], nil)
@@ -234,4 +242,31 @@ func wantOK(resp *http.Response) error {
 		err = fmt.Errorf("got %s, want 200", resp.Status)
 	}
 	return err
+}
+
+// BenchmarkPage makes the page of 3,000 checks, which is to take at most 20ms.
+func BenchmarkPage(b *testing.B) {
+	for _, n := range []int{10, 200, 3000} {
+		b.Run(fmt.Sprintf("checks=%d", n), func(b *testing.B) {
+			r := newRegistry(b)
+			for i := range n {
+				check := health.Check{Name: fmt.Sprint("c", i), Probe: new(switchable).probe,
+					Period: health.OnDemand}
+				require.NoError(b, r.Add(check))
+			}
+			start(b, r)
+			<-r.Ready()
+			h := r.Handler(health.Ready)
+			for range 40 { // a full history
+				get(h, "/readyz")
+			}
+			r.Drain() // from now on nothing runs beside it
+			req := httptest.NewRequest("GET", "/readyz", nil)
+			req.Header.Set("Accept", "text/html")
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(nullWriter{http.Header{}}, req)
+			}
+		})
+	}
 }

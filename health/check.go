@@ -7,50 +7,53 @@ import (
 	"time"
 )
 
-// A Check is a named probe that a [Registry] runs again and again. Only Name and Probe are needed: the zero value of any other field
-// stands for its default, and a negative one is an error of [New], except [OnDemand].
+// A Check is a named probe that a [Registry] runs again and again. Only Name and Probe are
+// required. The zero value of any other field stands for its default; a negative one is an error,
+// except [OnDemand].
 type Check struct {
-	// Name stands in reports and in the paths of single checks: 1 to 64 of A-Z a-z 0-9 . _ -, and not "." or "..".
+	// Name is shown in reports and is the path of the single check: 1 to 64 of A-Z a-z 0-9 . _ -,
+	// but not "." or "..".
 	Name string
 
-	// Probe is what to do. The Registry calls it with a context of its own, never with that of a request.
+	// Probe gets a context of the Registry, never that of a request.
 	Probe Probe
 
-	// Kind says which endpoints show the check and fail with it, such as Live|Ready. The default is Ready.
+	// Kind says which endpoints show the check and fail with it, such as Live|Ready. The default is
+	// Ready.
 	Kind Kind
 
-	// Timeout is how long one run may take; after it the run has failed. The default is one second.
+	// Timeout is how long one run may take before it has failed. The default is one second.
 	Timeout time.Duration
 
-	// Period is the time from the beginning of one run to that of the next. The default is 10 seconds. With
-	// [OnDemand] a request causes the run and waits for it.
+	// Period is the time from the start of one run to the start of the next. The default is 10
+	// seconds. With [OnDemand], a request starts the run and waits for it.
 	//
-	// Until a check has come up for the first time it is run more often, with pauses of a tenth of the time
-	// since Run began, from 10ms to the Period, so that the service is not called ready a Period too late.
+	// Until a check has come up for the first time it runs more often, so that the service is not
+	// called unready for another Period: the pause is a tenth of the time it has taken so far, at
+	// least 10ms and at most the Period, and during the first Period at most 50ms.
 	Period time.Duration
 
-	// Grace is the time after Run began in which failures do not count. During that time a check that is still
-	// pending does not fail a Live endpoint either, so a slow start is not punished with a restart; it does fail
-	// the others. The default is none.
+	// Grace is the time after its first run in which failures do not count. While a check is
+	// pending, it does not fail a Live endpoint in that time either, so that a slow start does not
+	// cause a restart; it does fail the others. The default is none.
 	Grace time.Duration
 
-	// Failures is how many failures in a row turn the check down. The default is 3: with the default Period a
-	// database that is lost for ten seconds goes unnoticed, one that is lost for half a minute does not.
-	// A probe that does not return fails again each time it would be due. Before the check
-	// has come up for the first time, the failures within one Period count as one.
+	// Failures is how many failures in a row turn the check down. The default is 3: with the
+	// default Period, a database may be lost for ten seconds, but not for half a minute. A probe
+	// that does not return fails again whenever it would be due. Before the check has come up for
+	// the first time, the failures within one Period count as one.
 	Failures int
 
-	// Successes is how many successes in a row turn the check up. The default is 1. All of them count, however soon
-	// one follows the other.
+	// Successes is how many successes in a row turn the check up. The default is 1.
 	Successes int
 
-	// Optional checks are shown, but never fail the endpoint, only their own path below it.
+	// Optional checks are shown, but fail only their own path, never the endpoint.
 	Optional bool
 }
 
-// OnDemand is the Period of a check that is run when an endpoint that shows it is asked. All requests that
-// arrive during a run share it. Until the check has come up for the first time it is run in the background like
-// any other. While draining, the Ready endpoint does not wait for it.
+// OnDemand is the Period of a check that runs when an endpoint that shows it is asked. All requests
+// that arrive during a run share it. Until the check has come up for the first time it runs in the
+// background like any other. While draining, the Ready endpoint does not wait for it.
 const OnDemand time.Duration = -1
 
 const (
@@ -70,17 +73,19 @@ const (
 	Live Kind = 1 << iota
 	// Ready is for /readyz: a service that fails it should get no requests. Draining fails it.
 	Ready
-	// Startup is for /startupz: it has passed for good once each check has been up. A check of no other kind is
-	// not run any more then.
+	// Startup is for /startupz: it passes for good once each check has been up. A check of no other
+	// kind is not run any more then.
 	Startup
 
 	allKinds = Live | Ready | Startup
 )
 
+var kindNames = [...]string{"live", "ready", "startup"}
+
 // String returns the names joined by |, such as "live|ready".
 func (k Kind) String() string {
 	var names []string
-	for i, name := range []string{"live", "ready", "startup"} {
+	for i, name := range kindNames {
 		if k&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -94,14 +99,15 @@ func (k Kind) String() string {
 // MarshalText returns String, for JSON and logs. It never fails.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// A State is what is known of a check, or of all checks of an endpoint together. The zero value is [Pending].
+// A State is what is known of a check, or of all checks of an endpoint. The zero value is
+// [Pending].
 type State uint8
 
 const (
-	Pending  State = iota // too little has been seen to say anything; serves as 503, but see Grace in [Check]
-	Up                    // well; serves as 200
-	Down                  // not well; serves as 503
-	Draining              // of an endpoint only: the service is about to stop; serves as 503
+	Pending  State = iota // not known yet; serves as 503, but see Grace in [Check]
+	Up                    // healthy; serves as 200
+	Down                  // not healthy; serves as 503
+	Draining              // only of an endpoint: the service is about to stop; serves as 503
 )
 
 // String returns "pending", "up", "down" or "draining".
@@ -117,52 +123,50 @@ func (s State) String() string {
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 var (
-	// ErrDuplicate is returned by New when two checks have the same name.
+	// ErrDuplicate is returned by New and Add if there is a check with this name already.
 	ErrDuplicate = errors.New("health: two checks of the same name")
 
-	// ErrInvalidName is returned by New when the name of a check is empty, too long, or does not fit in the path of a URL.
+	// ErrInvalidName is returned by New and Add if the name of a check is empty, too long, or does
+	// not fit into the path of a URL.
 	ErrInvalidName = errors.New("health: invalid name of a check")
 )
 
 // validate returns everything that is wrong with the check.
 func (c Check) validate() error {
 	var errs []error
-	problem := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("health: check %q: "+format, append([]any{c.Name}, args...)...))
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			args = append([]any{c.Name}, args...)
+			errs = append(errs, fmt.Errorf("health: check %q: "+format, args...))
+		}
 	}
 	if !validName(c.Name) {
-		errs = append(errs, fmt.Errorf("%w: %q: expected 1 to %d of A-Z a-z 0-9 . _ -", ErrInvalidName, c.Name, maxNameLen))
+		errs = append(errs, fmt.Errorf("%w: %q: expected 1 to %d of A-Z a-z 0-9 . _ -",
+			ErrInvalidName, c.Name, maxNameLen))
 	}
-	if c.Probe == nil {
-		problem("Probe is nil")
-	}
-	if c.Kind&^allKinds != 0 {
-		problem("Kind %v: expected Live, Ready, Startup or several of them", c.Kind)
-	}
-	if c.Timeout < 0 {
-		problem("Timeout %v: must not be negative", c.Timeout)
-	}
-	if c.Period < 0 && c.Period != OnDemand {
-		problem("Period %v: must not be negative, except OnDemand", c.Period)
-	}
-	if c.Grace < 0 {
-		problem("Grace %v: must not be negative", c.Grace)
-	}
-	if c.Failures < 0 {
-		problem("Failures %d: must not be negative", c.Failures)
-	}
-	if c.Successes < 0 {
-		problem("Successes %d: must not be negative", c.Successes)
-	}
+	require(c.Probe != nil, "Probe is nil")
+	require(c.Kind&^allKinds == 0, "Kind %v: expected Live, Ready, Startup or several of them", c.Kind)
+	require(c.Timeout >= 0, "Timeout %v: must not be negative", c.Timeout)
+	require(c.Period >= 0 || c.Period == OnDemand,
+		"Period %v: must not be negative, except OnDemand", c.Period)
+	require(c.Grace >= 0, "Grace %v: must not be negative", c.Grace)
+	require(c.Failures >= 0, "Failures %d: must not be negative", c.Failures)
+	require(c.Successes >= 0, "Successes %d: must not be negative", c.Successes)
 	return errors.Join(errs...)
 }
 
 func validName(name string) bool {
-	if name == "" || len(name) > maxNameLen || name == "." || name == ".." { // these two never arrive: clients clean paths
+	if name == "" || len(name) > maxNameLen || name == "." || name == ".." { // clients clean these two
 		return false
 	}
-	return !strings.ContainsFunc(name, func(r rune) bool {
-		return r >= 0x80 || !isLetter(byte(r)) && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
+	return consistsOf(name, "._-")
+}
+
+// consistsOf reports whether s has only ASCII letters, digits and the characters of others.
+func consistsOf(s, others string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		letter := 'a' <= r|0x20 && r|0x20 <= 'z'
+		return !letter && (r < '0' || r > '9') && !strings.ContainsRune(others, r)
 	})
 }
 

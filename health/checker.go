@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
@@ -12,61 +13,69 @@ import (
 // historyLen is how many results are kept for the status page.
 const historyLen = 40
 
-// leastPause is between two runs of a check that has not come up yet. Wait, where somebody waits for one thing,
-// goes down to 1ms.
-const leastPause = 10 * time.Millisecond
-
-// A checker is a check and what is known of it. The fields below wake are guarded by the mutex of the registry.
+// A checker is a check and what is known of it. The mutex of the registry guards all fields below
+// wake.
 type checker struct {
 	Check
-	wake chan struct{} // holds one token when a run is demanded
+	number int           // how many checks were added before it
+	wake   chan struct{} // holds one token when a run is demanded
 
+	started   time.Time // when it ran for the first time; zero before Run
+	stop      context.CancelFunc
 	state     State
 	since     time.Time // of state
 	wasUp     bool      // ever
-	failures  int       // in a row, as far as they count
+	failures  int       // in a row, those that count
 	successes int       // in a row
 	counted   time.Time // when the last failure that counted began
+	running   time.Time // when the run in progress began; zero if none is
 	history   []Result  // the newest last
 	demanded  chan struct{}
 }
 
-func newChecker(check Check, now time.Time) *checker {
-	return &checker{Check: check, wake: make(chan struct{}, 1), since: now}
+func newChecker(check Check, number int, now time.Time) *checker {
+	return &checker{Check: check, number: number, wake: make(chan struct{}, 1), since: now}
 }
 
-// watch runs a check until ctx ends. That there is one such loop per check is why a check never overlaps itself.
+// watch runs a check until ctx ends. There is one such loop per check, so a check never overlaps
+// itself.
 func (r *Registry) watch(ctx context.Context, c *checker) {
-	var stuck *guard.Call // an earlier run that has not returned although its time was up
-	var stuckSince time.Time
+	var stuck *guard.Call // a run that has not returned although its time is up
+	var began time.Time   // of the newest run
 	for {
-		began := time.Now()
-		if stuck != nil {
-			select {
-			case <-stuck.Done():
-				stuck = nil
-			default:
-			}
+		due := time.Now()
+		if stuck != nil && stuck.WaitFor(0) {
+			stuck = nil
 		}
-		var err error
+		var o outcome
 		if stuck == nil {
-			stuck, err = attempt(ctx, "health/"+c.Name, c.Probe, c.Timeout)
-			stuckSince = began
+			began = due
+			r.setRunning(c, began)
+			ended := func(error) { r.setRunning(c, time.Time{}) }
+			stuck, o = attempt(ctx, "health/"+c.Name, c.Probe, c.Timeout, ended)
 		} else {
-			running := oneline.Round(began.Sub(stuckSince))
-			err = fmt.Errorf("%w: still running after %v", ErrTimeout, running)
+			running := oneline.Round(due.Sub(began))
+			o = failed(fmt.Errorf("%w: still running after %v", ErrTimeout, running))
 		}
-		if ctx.Err() != nil {
-			return
-		}
-		pause, again := r.record(c, Result{Time: began, Duration: time.Since(began), Err: err})
+		pause, again := r.record(ctx, c, due, began, o)
 		if !again || !c.await(ctx, pause) {
 			return
 		}
 	}
 }
 
-// await waits until the next run is due; a negative pause means until it is demanded. It returns false if ctx ended.
+// setRunning keeps when the run in progress began; a zero time ends it.
+func (r *Registry) setRunning(c *checker, began time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last := len(c.history) - 1; last >= 0 && c.history[last].Time.Equal(c.running) {
+		c.history[last].Duration = time.Since(c.running) // it returned after its time was up
+	}
+	c.running = began
+}
+
+// await waits until the next run is due; a negative pause means until it is demanded. It returns
+// false if ctx ended.
 func (c *checker) await(ctx context.Context, pause time.Duration) bool {
 	var due <-chan time.Time
 	if pause >= 0 {
@@ -84,28 +93,37 @@ func (c *checker) await(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// record draws the conclusions from a result: how long to pause, and whether there is to be another run.
-func (r *Registry) record(c *checker, result Result) (pause time.Duration, again bool) {
+// record applies what came of a run that was due then. It returns how long to pause, and whether
+// there is to be another run. If ctx has ended, the outcome proves nothing.
+func (r *Registry) record(
+	ctx context.Context, c *checker, due, began time.Time, o outcome,
+) (pause time.Duration, again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
-
-	if len(c.history) == historyLen {
-		c.history = append(c.history[:0], c.history[1:]...)
+	if ctx.Err() != nil {
+		return 0, false
 	}
-	c.history = append(c.history, result)
-
-	from := c.state
-	if result.Err == nil {
+	now := time.Now()
+	result := Result{Time: began, Duration: now.Sub(began), Err: o.err, text: o.text}
+	if began.Equal(due) {
+		c.history = append(c.history[max(0, len(c.history)+1-historyLen):], result)
+	} else { // still the same run
+		c.history[len(c.history)-1] = result
+	}
+	from, firstUp := c.state, false
+	switch {
+	case o.err == nil:
 		c.failures = 0
 		c.successes++
 		if c.successes >= c.Successes {
+			firstUp = !c.wasUp
 			c.state, c.wasUp = Up, true
 		}
-	} else {
+	case o.busy: // proves nothing
+	default:
 		c.successes = 0
-		if c.countsLocked(result.Time, r.started) {
-			c.counted = result.Time
+		if c.countsLocked(due) {
+			c.counted = due
 			c.failures++
 			if c.failures >= c.Failures {
 				c.state = Down
@@ -115,43 +133,68 @@ func (r *Registry) record(c *checker, result Result) (pause time.Duration, again
 	if c.state != from {
 		c.since = now
 		r.emitLocked(Event{
-			Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: result.Err,
+			Check: c.Name, Kind: c.Kind, From: from, To: c.state, Time: now, Err: o.err,
 		})
 		r.updateReadyLocked()
 	}
-
-	if c.demanded != nil {
-		close(c.demanded)
-		c.demanded = nil
+	if c.answerLocked() {
 		select {
-		case <-c.wake: // the run it asked for was under way already
+		case <-c.wake: // the run it asked for was in progress already
 		default:
 		}
 	}
 
 	switch {
 	case !c.wasUp:
-		return proportional(now.Sub(r.started), leastPause, c.pace()), true
+		most := c.pace()
+		if now.Sub(c.started) < most {
+			most = min(most, maxPause)
+		}
+		return proportional(now.Sub(c.started), leastPause, most), true
 	case c.Kind == Startup:
 		return 0, false
 	case c.Period == OnDemand:
 		return -1, true
+	case firstUp:
+		return max(0, c.firstPeriod()-now.Sub(due)), true
 	default:
-		return max(0, c.Period-now.Sub(result.Time)), true
+		return max(0, c.Period-now.Sub(due)), true
 	}
 }
 
-// countsLocked reports whether a failure that began then is held against the check.
-func (c *checker) countsLocked(began, started time.Time) bool {
-	if began.Sub(started) < c.Grace {
+// leastPause is between two runs of a check that has not come up yet. Wait, which watches one thing
+// only, goes down to 1ms.
+const leastPause = 10 * time.Millisecond
+
+// firstPeriod spreads the runs of all checks over their periods: they are all due at the same
+// moment when Run begins. Multiples of the golden ratio are far from each other for any number of
+// checks, so that the others need not move when one is added.
+func (c *checker) firstPeriod() time.Duration {
+	_, offset := math.Modf(float64(c.number) * math.Phi)
+	return c.Period - time.Duration(offset*float64(c.Period))
+}
+
+// answerLocked releases those who wait for a result, and reports whether there were any.
+func (c *checker) answerLocked() bool {
+	if c.demanded == nil {
 		return false
 	}
-	// While it comes up a check is run much more often than its Period says. Its thresholds
-	// still mean what they say: that long down, not that often asked.
-	return c.wasUp || c.counted.IsZero() || began.Sub(c.counted) >= c.pace()
+	close(c.demanded)
+	c.demanded = nil
+	return true
 }
 
-// pace is the Period, also where nobody gave one.
+// countsLocked reports whether a failure that was due then counts.
+func (c *checker) countsLocked(due time.Time) bool {
+	if due.Sub(c.started) < c.Grace {
+		return false
+	}
+	// While a check comes up, it runs much more often than its Period says. Its thresholds still
+	// mean a time, not a number of runs.
+	return c.wasUp || c.counted.IsZero() || due.Sub(c.counted) >= c.pace()
+}
+
+// pace is the Period, or the default one for OnDemand.
 func (c *checker) pace() time.Duration {
 	if c.Period == OnDemand {
 		return defaultPeriod
@@ -159,8 +202,8 @@ func (c *checker) pace() time.Duration {
 	return c.Period
 }
 
-// failsLocked reports whether the state of the check keeps an endpoint of these kinds from being up.
-func (c *checker) failsLocked(kind Kind, started time.Time) bool {
+// failsLocked reports whether the check keeps an endpoint of these kinds from being up.
+func (c *checker) failsLocked(kind Kind) bool {
 	kind &= c.Kind
 	if kind == 0 || c.state == Up || c.Optional {
 		return false
@@ -168,33 +211,30 @@ func (c *checker) failsLocked(kind Kind, started time.Time) bool {
 	if c.wasUp {
 		kind &^= Startup
 	}
-	if c.state == Pending && !started.IsZero() && time.Since(started) < c.Grace {
+	if c.state == Pending && !c.started.IsZero() && time.Since(c.started) < c.Grace {
 		kind &^= Live
 	}
 	return kind != 0
 }
 
-// demand has the OnDemand checks of these kinds run, or just one of them, and waits for the results. It returns
-// false if ctx ended before. Runs that are under way already are joined. An endpoint that drains needs no results:
-// its answer is known, and balancers are to have it at once.
-func (r *Registry) demand(ctx context.Context, kind Kind, only string, excluded map[string]bool) bool {
+// demand runs the OnDemand checks of these kinds, or just one of them, and waits for the results.
+// It returns false if ctx ended first. It joins runs in progress. An endpoint that drains needs no
+// results: its answer is known, and a balancer must get it at once.
+func (r *Registry) demand(ctx context.Context, q query) bool {
 	var drain <-chan struct{}
-	if only == "" && kind&Ready != 0 {
+	if q.only == "" && q.kind&Ready != 0 {
 		drain = r.drain
 	}
 	r.mu.Lock()
-	if drain != nil && r.isDrainingLocked() {
+	if r.ctx == nil || drain != nil && r.isDrainingLocked() {
 		r.mu.Unlock()
 		return true
 	}
-	stopped := r.stopped
+	stopped := r.ctx.Done()
 	var results []<-chan struct{}
 	for _, c := range r.checks {
-		switch {
-		case c.Period != OnDemand || c.Kind&kind == 0 || excluded[c.Name] || only != "" && only != c.Name:
+		if c.Period != OnDemand || !q.shows(c) || c.Kind == Startup && c.wasUp {
 			continue
-		case stopped == nil || c.Kind == Startup && c.wasUp:
-			continue // it is not being run
 		}
 		if c.demanded == nil {
 			c.demanded = make(chan struct{})

@@ -6,8 +6,9 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// An Event is a change of the state of a check, or the beginning of draining. When the [Check] Grace of a pending check begins or
-// runs out, its state does not change, only whether it fails a Live endpoint: there is no Event of that.
+// An Event is a change of the state of a check, or the beginning of draining. There is none when
+// the [Check] Grace of a pending check begins or ends: its state does not change then, only whether
+// it fails a Live endpoint.
 type Event struct {
 	Check string    // its name; "" if the registry began to drain
 	Kind  Kind      // of the check; Ready if the registry began to drain
@@ -17,14 +18,14 @@ type Event struct {
 	Err   error     // the failure that turned the check down, else nil
 }
 
-// maxEvents bounds what a function that hangs can make the queue grow to.
+// maxEvents bounds the queue of a function that hangs.
 const maxEvents = 1024
 
-// OnChange has fn called for every change of state from now on. Calls are made one at a time and in the order
-// of the changes, in a goroutine that ends when all are made. No lock is held: fn may use the registry. It
-// never holds up a check: a slow fn gets its events later, and if more than 1,024 calls are waiting, of all functions
-// together, the oldest are dropped. A panic in fn does not stop later calls; the first one is what [Registry.Run] returns
-// in the end. OnChange panics if fn is nil.
+// OnChange calls fn for every change of state from now on, one at a time and in order, in a
+// goroutine that ends when all calls are made. No lock is held: fn may use the registry. A slow fn
+// never delays a check. If more than 1,024 calls are waiting, of all functions together, the oldest
+// are dropped. A panic in fn does not stop later calls; [Registry.Run] returns the first one in the
+// end. OnChange panics if fn is nil.
 func (r *Registry) OnChange(fn func(Event)) {
 	if fn == nil {
 		panic("health: OnChange(nil): expected a function")
@@ -41,9 +42,9 @@ func (r *Registry) emitLocked(e Event) {
 	}
 }
 
-// eventFailed keeps the first panic for Run. A Goexit is nothing to report.
+// eventFailed keeps the first panic for Run. A Goexit is not reported.
 func (r *Registry) eventFailed(err error) {
-	p, ok := err.(*guard.Panic) //nolint:errorlint // never wrapped
+	p, ok := err.(*guard.Panic) // never wrapped
 	if !ok {
 		return
 	}

@@ -17,7 +17,8 @@ import (
 func TestOnChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(switchable)
-		r := newRegistry(t, health.Check{Name: "db", Probe: s.probe, Period: time.Second, Failures: 2, Kind: health.Live | health.Ready})
+		r := newRegistry(t, health.Check{Name: "db", Probe: s.probe, Period: time.Second, Failures: 2,
+			Kind: health.Live | health.Ready})
 		begin := time.Now()
 		var events []health.Event
 		r.OnChange(func(e health.Event) {
@@ -38,7 +39,8 @@ func TestOnChange(t *testing.T) {
 		assert.Equal(t, []health.Event{
 			{Check: "db", Kind: kind, From: health.Pending, To: health.Up, Time: begin},
 			{Check: "", Kind: health.Ready, From: health.Up, To: health.Draining, Time: begin},
-			{Check: "db", Kind: kind, From: health.Up, To: health.Down, Time: begin.Add(2 * time.Second), Err: errBad},
+			{Check: "db", Kind: kind, From: health.Up, To: health.Down, Time: begin.Add(2 * time.Second),
+				Err: errBad},
 			{Check: "db", Kind: kind, From: health.Down, To: health.Up, Time: begin.Add(3 * time.Second)},
 		}, events)
 	})
@@ -51,19 +53,9 @@ func TestOnChangeBeforeRun(t *testing.T) {
 		r.OnChange(func(e health.Event) { got = e })
 		r.Drain()
 		synctest.Wait()
-		assert.Equal(t, health.Event{Kind: health.Ready, From: health.Pending, To: health.Draining, Time: time.Now()}, got)
+		assert.Equal(t, health.Event{Kind: health.Ready, From: health.Pending, To: health.Draining,
+			Time: time.Now()}, got)
 	})
-}
-
-// flapping changes its state with every run.
-func flapping() health.Probe {
-	n := 0
-	return func(context.Context) error {
-		if n++; n%2 == 0 {
-			return errBad
-		}
-		return nil
-	}
 }
 
 func TestSlowOnChangeHoldsUpNothing(t *testing.T) {
@@ -74,7 +66,8 @@ func TestSlowOnChangeHoldsUpNothing(t *testing.T) {
 		r.OnChange(func(e health.Event) { <-release; got = append(got, e) })
 		stop := start(t, r)
 		time.Sleep(100*time.Second + 1)
-		assert.WithinDuration(t, time.Now(), r.Report(health.Ready).Checks[0].Last().Time, time.Second, "the checks go on")
+		assert.WithinDuration(t, time.Now(), r.Report(health.Ready).Checks[0].Last().Time, time.Second,
+			"the checks go on")
 		stop() // does not wait for the function
 		assert.Empty(t, got)
 		close(release)
@@ -135,5 +128,6 @@ func TestOnChangeIsLabelled(t *testing.T) {
 }
 
 func TestOnChangeNil(t *testing.T) {
-	assert.PanicsWithValue(t, "health: OnChange(nil): expected a function", func() { newRegistry(t).OnChange(nil) })
+	assert.PanicsWithValue(t, "health: OnChange(nil): expected a function",
+		func() { newRegistry(t).OnChange(nil) })
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
-// A service with health endpoints, which waits until it answers, and tells balancers before it stops.
+// A service with health endpoints, which waits until it answers, and tells balancers before it
+// stops.
 func Example() {
 	registry, err := health.New(health.Check{Name: "mysql", Probe: health.Ping(db{})})
 	if err != nil {
@@ -42,7 +43,8 @@ func Example() {
 
 	registry.Drain() // from now on /readyz says 503, and /livez still 200
 	fmt.Println("the service is", registry.Report(health.Ready).State)
-	if err := srv.Shutdown(soon); err != nil { // package shutdown does this, and more
+	// Package shutdown does this, and more. Not with ctx, which ends when Serve returns.
+	if err := srv.Shutdown(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 	if err := <-checked; err != nil { // Run has returned: ctx ended with srv.Serve
@@ -77,7 +79,8 @@ func ExampleWait() {
 	// Output: up
 }
 
-// A program waits for its own server. If Serve fails, its error ends the wait at once, and is in the error of Wait.
+// A program waits for its own server. If Serve fails, its error ends the wait at once, and is in
+// the error of Wait.
 func ExampleWait_ownServer() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -155,14 +158,16 @@ func ExampleRegistry() {
 	registry, err := health.New(
 		health.Check{Name: "mysql", Probe: health.Ping(db{})},
 		health.Check{Name: "mail", Probe: health.TCP("localhost:0"), Optional: true, Failures: 1},
-		health.Check{Name: "migrations", Probe: func(context.Context) error { return nil }, Kind: health.Startup},
+		health.Check{Name: "migrations", Probe: func(context.Context) error { return nil },
+			Kind: health.Startup},
 	)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	mux := http.NewServeMux()
-	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready, "/startupz": health.Startup} {
+	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready,
+		"/startupz": health.Startup} {
 		h := registry.Handler(kind)
 		mux.Handle(path, h)
 		mux.Handle(path+"/{name}", h)

@@ -2,85 +2,129 @@ package health
 
 import (
 	"bytes"
-	"mime"
+	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
+	"os"
+	"path"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Handler serves the checks of this kind. Mount it for the endpoint and for the single checks below it:
+// Handler serves the checks of this kind. Mount it for the endpoint and for the single checks
+// below:
 //
 //	ready := registry.Handler(health.Ready)
 //	mux.Handle("/readyz", ready)
 //	mux.Handle("/readyz/{name}", ready)
 //
-// With a router that does not set [http.Request.Pattern], the last element of the path is the name of a check,
-// unless it is livez, readyz, startupz or healthz; or cut the path of the endpoint off with [http.StripPrefix].
+// It answers GET and HEAD with 200 if the report is up and with 503 otherwise; a single check by
+// its own state, even if it is Optional. A name that no check of this kind has is answered with
+// 404, another method with 405.
 //
-// It answers GET and HEAD with 200 if the report is up and with 503 otherwise; a single check by its own state,
-// even if it is Optional. A name that no check of this kind has is answered with 404, another method with 405.
+// Below a pattern such as /readyz/, /readyz/* or /readyz/{rest...}, and with a router that does not
+// set [http.Request.Pattern] (gin, echo v4, gorilla/mux), the last element of the path is the name
+// of a check. These are the endpoint itself, unless a check has that name: livez, readyz, startupz,
+// healthz, live, ready, startup, health. For another path use [http.StripPrefix].
 //
 //	?verbose         every check, also if all is well
-//	?exclude=a,b     as if these checks did not exist, for this answer alone; unknown names are reported in the body
+//	?exclude=a,b     as if these checks did not exist, for this answer alone; the body reports names
+//	                 that no check has, at most ten
+//	?page=2          of the page for browsers, which has 200 checks at a time
 //
-// The body is plain text, or on "Accept: application/json" JSON, or on "Accept: text/html", as browsers send
-// it, a page that shows when each state began, how long the last run took, and the recent results. The page
-// needs no script and no other resource, and reloads itself every five seconds. Bodies give names and states to
-// whoever may ask; see [Details] for the errors.
+// The body is plain text, or JSON on "Accept: application/json" or application/health+json, or on
+// "Accept: text/html", as browsers send it, a page. The page says whose it is (see [Service]), when
+// each state began, how long the last runs took and how they ended, and what is running now. It
+// needs no script and no other resource, and reloads itself every five seconds. It links to the
+// single checks, and to the other endpoints that have a Handler if they are called livez, readyz
+// and startupz, or live, ready and startup. Bodies give names and states to anyone who asks; see
+// [Details] for the errors.
 //
 // The JSON is one object, with times as in RFC 3339, in UTC:
 //
 //	kind, state        of the endpoint; the state of the check if it is for a single one
 //	started            whether Run was called
-//	checks             an array of objects, in the order of New:
+//	checks             an array of objects, in the order in which they were added:
 //	  name, state
 //	  since            when it came into this state
 //	  optional         true; missing if it is not
-//	  lastRun          when the last run began; missing if there was none
+//	  runningSince     when the run in progress began; missing if there is none
+//	  lastRun          when the last run with a result began; missing if there was none
 //	  lastDurationMs   how long that took, in milliseconds
 //	  error            the first line of why it failed; only with Details
-//	unknownExcludes    names in ?exclude= that no check here has, in quotes; missing if there are none
+//	unknownExcludes    names in ?exclude= that no check here has, in quotes; missing if none
 //
-// Answers come from the last results; only [OnDemand] checks make a request wait, and none while draining. A request that
-// ends before they do is answered with 503. Handler panics if kind is not Live, Ready, Startup or several of them.
+// Answers come from the last results; only [OnDemand] checks make a request wait, and none while
+// draining. A request that ends before they do is answered with 503. Handler panics if kind is not
+// Live, Ready, Startup or several of them.
 func (r *Registry) Handler(kind Kind, opts ...HandlerOption) http.Handler {
 	mustBeKind("Handler", kind)
 	h := &handler{registry: r, kind: kind}
+	h.config.service, h.config.version = buildName()
+	h.config.host, _ = os.Hostname()
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&h.config)
 		}
 	}
-	h.onDemand = slices.ContainsFunc(r.checks, func(c *checker) bool { return c.Kind&kind != 0 && c.Period == OnDemand })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.served |= kind
 	return h
 }
 
 // A HandlerOption changes how [Registry.Handler] works. A nil HandlerOption is skipped.
 type HandlerOption interface{ apply(*handlerConfig) }
 
-type handlerConfig struct{ details bool }
+type handlerConfig struct {
+	details                bool
+	service, version, host string
+}
 
 type handlerOptionFunc func(*handlerConfig)
 
 func (f handlerOptionFunc) apply(c *handlerConfig) { f(c) }
 
-// Details says whether bodies include the first line, of at most 500 bytes, of the error of each failed run. The default is false,
-// because errors name hosts, users and queries: switch it on for an endpoint that only operators reach.
-func Details(show bool) HandlerOption {
-	return handlerOptionFunc(func(c *handlerConfig) { c.details = show })
+// Details adds to bodies the first line, of at most 500 bytes, of the error of each failed run.
+// Errors name hosts, users and queries: use it for an endpoint that only operators reach.
+func Details() HandlerOption {
+	return handlerOptionFunc(func(c *handlerConfig) { c.details = true })
+}
+
+// Service sets the name and version that the page shows. The default is what
+// [debug.ReadBuildInfo] says. The version may be empty; Service panics if the name is.
+func Service(name, version string) HandlerOption {
+	if name == "" {
+		panic(fmt.Sprintf("health: Service(%q, %q): expected a name", name, version))
+	}
+	return handlerOptionFunc(func(c *handlerConfig) { c.service, c.version = name, version })
+}
+
+// buildName returns the name and version of this program, as far as the build has recorded them.
+func buildName() (name, version string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", ""
+	}
+	dir, name := path.Split(info.Path)
+	if strings.TrimLeft(name, "v0123456789") == "" { // a major version: example.com/service/v2
+		name = path.Base(dir)
+	}
+	if info.Main.Version != "(devel)" {
+		version = info.Main.Version
+	}
+	return name, version
 }
 
 type handler struct {
 	registry *Registry
 	kind     Kind
 	config   handlerConfig
-	onDemand bool // there is at least one such check
 }
 
-// The values are shared by all answers; net/http only reads them.
+// All answers share these values; net/http only reads them.
 var (
 	noStore   = []string{"no-store"}
 	noSniff   = []string{"nosniff"}
@@ -104,36 +148,31 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		respond(w, req, http.StatusMethodNotAllowed, textType, []byte("expected GET or HEAD\n"))
 		return
 	}
-	name := h.checkName(req)
-	if c := h.registry.byName[name]; name != "" && (c == nil || c.Kind&h.kind == 0) {
-		respond(w, req, http.StatusNotFound, textType, []byte("no "+h.kind.String()+" check is named "+quoted(name)+"\n"))
+	format := negotiate(req.Header["Accept"])
+	name, known, state := h.look(checkPath(req))
+	if name == "" && state == Up && format == formatText && req.URL.RawQuery == "" {
+		respondOK(w, req)
 		return
 	}
-	verbose, excluded, unknown := h.parseQuery(req.URL.RawQuery)
-	if h.onDemand && !h.registry.demand(req.Context(), h.kind, name, excluded) {
-		// Nobody may be there to read this; but if it is a middleware whose time was up, it must not be a 200.
+	if !known {
+		respond(w, req, http.StatusNotFound, textType,
+			[]byte("no "+h.kind.String()+" check is named "+quoted(name)+"\n"))
+		return
+	}
+	params, _ := url.ParseQuery(req.URL.RawQuery) // it returns what it understood
+	v := view{query: query{kind: h.kind, only: name}, handlerConfig: h.config}
+	v.excluded, v.unknown = h.excluded(params["exclude"])
+	if !h.registry.demand(req.Context(), v.query) {
+		// If it is a middleware whose time was up, somebody may still read this.
 		respond(w, req, http.StatusServiceUnavailable, textType, cancelled)
 		return
 	}
-
-	format := negotiate(req.Header["Accept"])
-	if format == formatText && !verbose && name == "" && len(unknown) == 0 && h.registry.state(h.kind, excluded) == Up {
-		header["Content-Type"] = textType
-		header["Content-Length"] = okLength
-		if req.Method == http.MethodGet {
-			_, _ = w.Write(okBody)
-		}
+	verbose := name != "" || isSet(params, "verbose")
+	if format == formatText && !verbose && len(v.unknown) == 0 && h.registry.state(v.query) == Up {
+		respondOK(w, req)
 		return
 	}
-
-	results := 1
-	if format == formatHTML {
-		results = historyLen // only the page shows more than the last
-	}
-	v := view{
-		Report: h.registry.report(h.kind, name, excluded, results), single: name != "", unknown: unknown,
-		details: h.config.details, now: time.Now(),
-	}
+	v.Report, v.now = h.registry.report(v.query, 1), time.Now()
 	status := http.StatusOK
 	if !v.OK() {
 		status = http.StatusServiceUnavailable
@@ -146,15 +185,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case formatHTML:
 		header.Set("Content-Security-Policy", pagePolicy())
 		header.Set("Referrer-Policy", "no-referrer")
-		v.writePage(&body)
+		newPage(v, h.registry, req, params).write(&body)
 		respond(w, req, status, htmlType, body.Bytes())
 	default:
-		v.writeText(&body, verbose || name != "" || !v.OK())
+		v.writeText(&body, verbose || !v.OK())
 		respond(w, req, status, textType, body.Bytes())
 	}
 }
 
-func respond(w http.ResponseWriter, req *http.Request, status int, contentType []string, body []byte) {
+func respondOK(w http.ResponseWriter, req *http.Request) {
+	header := w.Header()
+	header["Content-Type"] = textType
+	header["Content-Length"] = okLength
+	if req.Method == http.MethodGet {
+		_, _ = w.Write(okBody)
+	}
+}
+
+func respond(
+	w http.ResponseWriter, req *http.Request, status int, contentType []string, body []byte,
+) {
 	header := w.Header()
 	header["Content-Type"] = contentType
 	header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -164,95 +214,100 @@ func respond(w http.ResponseWriter, req *http.Request, status int, contentType [
 	}
 }
 
-// checkName returns the check that the path asks for, or "" for all. The usual way is the pattern of the doc
-// comment. Below a subtree pattern ("/readyz/"), http.StripPrefix or another router it is what follows.
-func (h *handler) checkName(req *http.Request) string {
+// checkPath returns the path of the request below that of the endpoint. It is "" for the endpoint
+// itself if that is sure, and begins with a slash if it is surely the name of a check.
+func checkPath(req *http.Request) string {
 	pattern, path := req.Pattern, req.URL.Path
-	if pattern == "" || strings.HasSuffix(pattern, "/{name}") {
-		if name := req.PathValue("name"); name != "" {
-			return name
+	if i := strings.IndexByte(pattern, '/'); i >= 0 {
+		pattern = pattern[i:] // without method and host
+	}
+	fixed := pattern[:strings.LastIndexByte(pattern, '/')+1]
+	last := pattern[len(fixed):]
+	if last != "" && last != "*" && !strings.HasSuffix(last, "}") ||
+		last == "{$}" {
+		return "" // the pattern matches one path only, that of the endpoint
+	}
+	if wildcard := strings.Trim(last, "{}"); wildcard != last && !strings.HasSuffix(wildcard, "...") {
+		wildcard, _, _ = strings.Cut(wildcard, ":") // chi has {name:regexp}
+		if name := req.PathValue(wildcard); name != "" {
+			return "/" + name
 		}
 	}
-	if pattern != "" && !strings.HasSuffix(pattern, "/") {
-		return "" // an exact match, of the endpoint itself
+	if name := req.PathValue("name"); pattern == "" && name != "" {
+		return "/" + name
 	}
-	if i := strings.IndexByte(pattern, '/'); i >= 0 { // in front of it method and host
-		path = strings.TrimPrefix(path, pattern[i:])
-	}
-	path = strings.Trim(path, "/")
-	last := path[strings.LastIndexByte(path, '/')+1:]
-	if h.registry.byName[last] == nil {
-		switch last {
-		case "livez", "readyz", "startupz", "healthz": // the endpoint itself, without any router
-			return ""
+	rest, fixed := strings.Trim(path, "/"), strings.Trim(fixed, "/")
+	for fixed != "" {
+		var segment, want string
+		want, fixed, _ = strings.Cut(fixed, "/")
+		segment, rest, _ = strings.Cut(rest, "/")
+		if segment != want && !strings.HasPrefix(want, "{") {
+			return strings.Trim(path, "/") // http.StripPrefix has removed what the pattern has
 		}
 	}
-	return last
+	return rest
 }
 
-// parseQuery is lenient, as k8s.io/apiserver is: what it does not know has no effect on the status.
-func (h *handler) parseQuery(rawQuery string) (verbose bool, excluded map[string]bool, unknown []string) {
-	if rawQuery == "" {
-		return false, nil, nil
+// look resolves a path of checkPath and returns the state of the endpoint, or Pending if it takes a
+// run to know. All is done under one lock, as a balancer asks often.
+func (h *handler) look(path string) (name string, known bool, state State) {
+	name, sure := strings.CutPrefix(path, "/")
+	if !sure {
+		name = path[strings.LastIndexByte(path, '/')+1:]
 	}
-	query, _ := url.ParseQuery(rawQuery) // it returns what it understood
-	if values, ok := query["verbose"]; ok {
-		on, err := strconv.ParseBool(values[0])
-		verbose = err != nil || on
+	h.registry.mu.Lock()
+	defer h.registry.mu.Unlock()
+	if name != "" {
+		c := h.registry.byName[name]
+		if c != nil || sure || !isEndpoint(name) {
+			return name, c != nil && c.Kind&h.kind != 0, Pending
+		}
 	}
-	for _, value := range query["exclude"] {
+	if h.registry.onDemand {
+		return "", true, Pending
+	}
+	return "", true, h.registry.endpointLocked(query{kind: h.kind})
+}
+
+// isEndpoint reports whether endpoints are usually called that.
+func isEndpoint(name string) bool {
+	switch name {
+	case "livez", "readyz", "startupz", "healthz", "live", "ready", "startup", "health":
+		return true
+	}
+	return false
+}
+
+// excluded returns the checks that the values of ?exclude= name. It is lenient, as k8s.io/apiserver
+// is: a name that no check has changes nothing.
+func (h *handler) excluded(values []string) (names map[string]bool, unknown []string) {
+	h.registry.mu.Lock()
+	defer h.registry.mu.Unlock()
+	for _, value := range values {
 		for name := range strings.SplitSeq(value, ",") {
 			switch c := h.registry.byName[name]; {
 			case name == "":
-			case c == nil || c.Kind&h.kind == 0:
+			case c != nil && c.Kind&h.kind != 0:
+				if names == nil {
+					names = map[string]bool{}
+				}
+				names[name] = true
+			case len(unknown) < 10: // a URL may have very many
 				unknown = append(unknown, quoted(name))
-			default:
-				if excluded == nil {
-					excluded = map[string]bool{}
-				}
-				excluded[name] = true
 			}
 		}
 	}
-	return verbose, excluded, unknown
+	return names, unknown
 }
 
-// quoted is a name that somebody sent, as answers may show it.
+// isSet reports whether a parameter is there, unless its value is false.
+func isSet(params url.Values, name string) bool {
+	if !params.Has(name) {
+		return false
+	}
+	on, err := strconv.ParseBool(params.Get(name))
+	return err != nil || on
+}
+
+// quoted is a name that a client sent, as answers may show it.
 func quoted(name string) string { return firstLine(strconv.Quote(name), maxNameLen+2) }
-
-type format int
-
-const (
-	formatText format = iota
-	formatJSON
-	formatHTML
-)
-
-// negotiate chooses what the client prefers among what it names; text is for those that name nothing.
-func negotiate(accept []string) format {
-	if len(accept) == 0 || len(accept) == 1 && accept[0] == "*/*" {
-		return formatText
-	}
-	best, bestQuality := formatText, 0.0
-	for _, list := range accept {
-		for item := range strings.SplitSeq(list, ",") {
-			mediaType, params, err := mime.ParseMediaType(item)
-			if err != nil {
-				continue
-			}
-			offered, ok := map[string]format{
-				"text/plain": formatText, "application/json": formatJSON, "text/html": formatHTML,
-			}[mediaType]
-			quality := 1.0
-			if q, given := params["q"]; given {
-				if quality, err = strconv.ParseFloat(q, 64); err != nil {
-					continue
-				}
-			}
-			if ok && quality > bestQuality { // so of equals the first wins, and q=0 means never
-				best, bestQuality = offered, quality
-			}
-		}
-	}
-	return best
-}

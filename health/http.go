@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gracekit/gracekit/internal/oneline"
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 const (
@@ -21,105 +21,156 @@ const (
 	maxHeader = 64 << 10
 )
 
-// HTTP returns a probe that expects a GET of rawURL to be answered with a status of 200 to 299 and a body that
-// arrives: up to 4 KiB of it are read. Every attempt opens a new connection, as a kept one would say nothing
-// about the listener. Redirects are not followed but fail, so that a login page is not taken for health;
-// proxies from the environment are ignored; a TLS certificate must be valid. See the options for the
-// exceptions.
+// HTTP returns a probe that expects a GET of rawURL to be answered with a status of 200 to 299 and
+// a body that arrives: up to 4 KiB of it are read. Every attempt opens a new connection, as a kept
+// one would say nothing about the listener. With TLS the probe speaks HTTP/2 if the server does;
+// without it, see [H2C]. It does not follow redirects, but fails, so that a login page is not taken
+// for health. It ignores the proxies of the environment. A TLS certificate must be valid. The
+// options allow exceptions.
 //
-// A wildcard host, as in "http://0.0.0.0:8080/readyz" or "http://:8080/readyz", means this machine: 127.0.0.1
-// is tried, then ::1.
+// A wildcard host, as in "http://0.0.0.0:8080/readyz" or "http://:8080/readyz", means this machine:
+// 127.0.0.1 is tried, then ::1. "unix:/run/app.sock:/readyz" asks for /readyz at a unix socket, and
+// "unix:/run/app.sock" for /. With the option [TLS] it speaks TLS.
 //
-// The probe has no limit of time but its context, to which [Wait] and a [Registry] give one. The errors name the URL
-// without user, password and query, and unwrap to the errors of net, crypto/tls and crypto/x509. A URL that cannot work
-// makes the probe fail with a [Permanent] error.
+// The probe has no limit of time but its context, which [Wait] and a [Registry] limit. The errors
+// name the URL without user, password and query, and unwrap to the errors of net, crypto/tls and
+// crypto/x509. A URL that cannot work makes the probe fail with a [Permanent] error.
 func HTTP(rawURL string, opts ...HTTPOption) Probe {
 	c := newHTTPConfig(opts)
+	if socket, ok := strings.CutPrefix(rawURL, "unix:"); ok {
+		return c.unixURL(socket)
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return broken(unparsable(rawURL, err))
 	}
 	shown := displayURL(u)
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return broken(fmt.Errorf("health: HTTP(%q): expected http:// or https://", shown))
+	ports := map[string]string{"http": "80", "https": "443"}
+	a := address{}
+	switch {
+	case ports[u.Scheme] == "":
+		err = errors.New("expected http:// or https://, or unix: and a socket")
+	case c.h2c && u.Scheme == "https":
+		err = errors.New("H2C is HTTP/2 without TLS: expected http://")
+	case u.Port() == "" && u.Host != "":
+		a, err = parseTCPAddress(net.JoinHostPort(u.Hostname(), ports[u.Scheme]))
+	default:
+		a, err = parseTCPAddress(u.Host)
 	}
-	hostPort := u.Host
-	if u.Port() == "" && u.Host != "" {
-		defaultPort := map[string]string{"http": "80", "https": "443"}[u.Scheme]
-		hostPort = net.JoinHostPort(u.Hostname(), defaultPort)
-	}
-	a, err := parseTCPAddress(hostPort)
 	if err != nil {
 		return broken(fmt.Errorf("health: HTTP(%q): %w", shown, err))
 	}
-	if len(a.candidates) == 1 {
-		return c.probe(u, nil)
+	if len(a.candidates) > 1 {
+		u.Host = a.candidates[0]
 	}
-	u.Host = a.candidates[0]
-	return c.probe(u, func(ctx context.Context, network, target string) (net.Conn, error) {
-		if target != a.candidates[0] { // a Client that follows redirects went elsewhere
-			return new(net.Dialer).DialContext(ctx, network, target)
-		}
-		return a.dial(ctx)
-	})
+	return c.probe(a, u, shown)
 }
 
-// Listener returns a probe like that of [HTTP] for the server which accepts from l: path, such as "/readyz", is
-// asked for at l's own address. So it works for port 0, where only the listener knows the port, for wildcard
-// addresses and for unix sockets. If the server speaks TLS, pass [TLS].
+// unixURL returns the probe for what follows "unix:" in a URL, in nginx's notation.
+func (c *httpConfig) unixURL(rest string) Probe {
+	socket, path, _ := strings.Cut(strings.TrimPrefix(rest, "//"), ":/")
+	shown, _, _ := strings.Cut("unix:"+socket+":/"+path, "?")
+	a, err := parseAddress("unix:" + socket)
+	if err == nil {
+		err = c.canDial(a)
+	}
+	u, parseErr := url.ParseRequestURI("/" + path)
+	if parseErr != nil {
+		err = errors.New("expected unix:, the path of a socket, and :/path")
+	}
+	if err != nil {
+		return broken(fmt.Errorf("health: HTTP(%q): %w", shown, err))
+	}
+	u.Scheme, u.Host = c.scheme(), "localhost"
+	return c.probe(a, u, shown)
+}
+
+// Listener returns a probe like that of [HTTP] for the server which accepts from l: it asks l's own
+// address for path, such as "/readyz". So it works for port 0, where only the listener knows the
+// port, for wildcard addresses and for unix sockets. If the server speaks TLS, pass [TLS].
 //
-// The listener itself is not used but for its address. If it is nil or of an unknown network, or path does
-// not begin with "/", the probe fails with a [Permanent] error.
+// Only the address of l is used. If l is nil or of an unknown network, or path does not begin with
+// "/", the probe fails with a [Permanent] error.
 func Listener(l net.Listener, path string, opts ...HTTPOption) Probe {
 	c := newHTTPConfig(opts)
-	if isNil(l) || l.Addr() == nil {
-		return broken(errors.New("health: Listener(nil): expected a listener"))
+	if isNil(l) {
+		return broken(errNoListener)
+	}
+	network, addr := "", ""
+	var a address
+	// The listener may be of any type, and all its methods are user code.
+	err := guard.Within(guard.Moment, "health/listener", func() error {
+		known := l.Addr()
+		if known == nil {
+			return errNoListener
+		}
+		network, addr = known.Network(), known.String()
+		return nil
+	})
+	if err != nil {
+		return broken(fmt.Errorf("health: Listener: its address is unknown: %w", probeError(err)))
 	}
 	u, err := url.ParseRequestURI(path)
 	if err != nil || !strings.HasPrefix(path, "/") {
-		return broken(fmt.Errorf("health: Listener(%v, %q): expected a path that begins with /", l.Addr(), path))
-	}
-	a, err := listenerAddress(l.Addr())
-	if err == nil && a.network == "unix" && c.client.Transport != nil {
-		err = errors.New("a Client with its own Transport must dial the unix socket itself: use HTTP")
+		err = fmt.Errorf("%q: expected a path that begins with /", path)
+	} else if a, err = listenerAddress(network, addr); err == nil {
+		err = c.canDial(a)
 	}
 	if err != nil {
-		return broken(fmt.Errorf("health: Listener(%v): %w", l.Addr(), err))
+		return broken(fmt.Errorf("health: Listener(%s): %w", addr, err))
 	}
-	u.Scheme, u.Host = "http", "localhost"
-	if c.tls != nil {
-		u.Scheme = "https"
-	}
+	u.Scheme, u.Host = c.scheme(), "localhost"
 	if a.network == "tcp" {
 		u.Host = a.candidates[0]
 	}
-	return c.probe(u, func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx) })
+	return c.probe(a, u, displayURL(u))
 }
 
-func listenerAddress(addr net.Addr) (address, error) {
-	switch network := addr.Network(); {
+var errNoListener = errors.New("health: Listener(nil): expected a listener")
+
+func listenerAddress(network, addr string) (address, error) {
+	switch {
 	case network == "unix":
-		return address{network: "unix", candidates: []string{addr.String()}}, nil
+		return address{network: "unix", candidates: []string{addr}}, nil
 	case strings.HasPrefix(network, "tcp"):
-		return parseTCPAddress(addr.String())
+		return parseTCPAddress(addr)
 	default:
 		return address{}, fmt.Errorf("network %q: expected tcp or unix", network)
 	}
 }
 
-// probe asks for u over the connections of dial; nil stands for the usual way.
-func (c *httpConfig) probe(u *url.URL, dial func(ctx context.Context, network, addr string) (net.Conn, error)) Probe {
+// canDial returns an error if the Transport of a Client would not dial a.
+func (c *httpConfig) canDial(a address) error {
+	if a.network == "unix" && c.client.Transport != nil {
+		return errors.New("a Client with its own Transport must dial the unix socket itself: " +
+			"use HTTP with an http:// URL")
+	}
+	return nil
+}
+
+// scheme is that of an address which does not say whether the server speaks TLS.
+func (c *httpConfig) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// probe asks for u at a.
+func (c *httpConfig) probe(a address, u *url.URL, shown string) Probe {
 	client := c.client
 	if client.Transport == nil {
-		client.Transport = c.transport(dial)
+		client.Transport = c.transport(a)
 	}
 	if client.CheckRedirect == nil {
-		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		client.CheckRedirect = func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}
 	}
-	shown := displayURL(u)
 	return func(ctx context.Context) error {
-		req := (&http.Request{Method: http.MethodGet, URL: u, Host: c.host, Header: c.header.Clone()}).WithContext(ctx)
-		resp, err := client.Do(req)
+		req := &http.Request{Method: http.MethodGet, URL: u, Host: c.host, Header: c.header.Clone()}
+		resp, err := client.Do(req.WithContext(ctx))
 		if err != nil {
 			if e, ok := errors.AsType[*url.Error](err); ok {
 				err = e.Err // the URL in its text shows the user and the query
@@ -138,7 +189,7 @@ func (c *httpConfig) probe(u *url.URL, dial func(ctx context.Context, network, a
 	}
 }
 
-func (c *httpConfig) transport(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Transport {
+func (c *httpConfig) transport(a address) *http.Transport {
 	config := c.tls
 	if config == nil {
 		config = &tls.Config{}
@@ -147,12 +198,22 @@ func (c *httpConfig) transport(dial func(ctx context.Context, network, addr stri
 		config = config.Clone()
 		config.ServerName = (&url.URL{Host: c.host}).Hostname()
 	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!c.h2c)
+	protocols.SetHTTP2(!c.h2c)
+	protocols.SetUnencryptedHTTP2(c.h2c)
 	return &http.Transport{
-		Proxy:                  nil, // not even HTTP_PROXY: a proxy cannot reach this machine's loopback
-		DialContext:            dial,
+		Proxy: nil, // not even HTTP_PROXY: a proxy cannot reach this machine's loopback
+		DialContext: func(ctx context.Context, network, target string) (net.Conn, error) {
+			if a.network == "tcp" && target != a.candidates[0] { // a Client has followed a redirect
+				return new(net.Dialer).DialContext(ctx, network, target)
+			}
+			return a.dial(ctx)
+		},
 		TLSClientConfig:        config,
+		Protocols:              protocols,
 		DisableKeepAlives:      true,
-		DisableCompression:     true, // what is read is shown in errors
+		DisableCompression:     true, // errors show what was read
 		MaxResponseHeaderBytes: maxHeader,
 	}
 }
@@ -194,28 +255,25 @@ func statusText(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
-// displayURL is u as errors may show it: health endpoints are called with tokens in the query, too.
+// displayURL is u as errors may show it: the query of a health endpoint may have a token, too.
 func displayURL(u *url.URL) string {
 	if strings.Contains(u.Opaque, "@") { // user:password@host, without http:// in front
 		return "…"
 	}
-	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	return (&url.URL{Scheme: u.Scheme, Opaque: u.Opaque, Host: u.Host, Path: u.Path,
+		RawPath: u.RawPath}).String()
 }
 
-// unparsable describes a text that is no URL. As nobody can tell which part of it is the password, one that may
-// have a password or a query is not shown, nor is the error of net/url, which quotes it.
+// unparsable describes a text that is not a URL. A part of it may be a password or a query, and
+// there is no telling which; then neither the text is shown nor the error of net/url, which quotes
+// it.
 func unparsable(rawURL string, err error) error {
 	if strings.ContainsAny(rawURL, "@?") {
-		return errors.New("health: HTTP: expected a URL (the text is not shown as it may contain a password)")
+		return errors.New("health: HTTP: expected a URL " +
+			"(the text is not shown as it may contain a password)")
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
 	return fmt.Errorf("health: HTTP(%q): expected a URL: %w", rawURL, err)
-}
-
-// firstLine is the beginning of text for people to read, at most limit bytes.
-func firstLine(text string, limit int) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return oneline.Cut(oneline.Escape(strings.TrimSpace(line)), limit)
 }

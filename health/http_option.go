@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // An HTTPOption changes how the probes of [HTTP] and [Listener] work. A nil HTTPOption is skipped.
@@ -18,6 +17,7 @@ type httpConfig struct {
 	tls    *tls.Config
 	header http.Header
 	host   string
+	h2c    bool
 	status []int // empty: 200 to 299
 }
 
@@ -25,8 +25,8 @@ type httpOptionFunc func(*httpConfig)
 
 func (f httpOptionFunc) apply(c *httpConfig) { f(c) }
 
-// ExpectStatus makes these the statuses of a healthy answer, instead of 200 to 299.
-// It panics if there are none, or one is not between 200 and 599.
+// ExpectStatus replaces the statuses of a healthy answer, 200 to 299. It panics if there are none,
+// or one is not between 200 and 599.
 func ExpectStatus(codes ...int) HTTPOption {
 	if len(codes) == 0 {
 		panic("health: ExpectStatus(): expected at least one status")
@@ -40,7 +40,7 @@ func ExpectStatus(codes ...int) HTTPOption {
 	return httpOptionFunc(func(c *httpConfig) { c.status = codes })
 }
 
-// Header adds a header to the request; use it several times for several. The header Host is an option of its own.
+// Header adds a header to the request; several of them add up. For the header Host there is [Host].
 // It panics if key is not a header's name, or value cannot be sent.
 func Header(key, value string) HTTPOption {
 	if !isToken(key) {
@@ -50,14 +50,15 @@ func Header(key, value string) HTTPOption {
 		panic(fmt.Sprintf("health: Header(%q, …): use the option Host", key))
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r != '\t' && (r < ' ' || r == 0x7f) }) {
-		panic(fmt.Sprintf("health: Header(%q, …): the value contains a control character", key)) // it may be a secret
+		// The value may be a secret.
+		panic(fmt.Sprintf("health: Header(%q, …): the value contains a control character", key))
 	}
 	return httpOptionFunc(func(c *httpConfig) { c.header.Add(key, value) })
 }
 
-// Host sets the host the server is asked for, where that differs from the address it is reached at: the header
-// Host and, for TLS, the name that is sent and that the certificate must be valid for, unless [TLS] gives a
-// ServerName. It panics if name is empty or not a host.
+// Host sets the host that the server is asked for, where that differs from its address: the header
+// Host and, for TLS, the name that is sent and that the certificate must be valid for, unless [TLS]
+// gives a ServerName. It panics if name is empty or not a host.
 func Host(name string) HTTPOption {
 	u, err := url.Parse("http://" + name + "/")
 	if err != nil || name == "" || u.Host != name {
@@ -66,9 +67,10 @@ func Host(name string) HTTPOption {
 	return httpOptionFunc(func(c *httpConfig) { c.host = name })
 }
 
-// TLS sets how TLS is spoken: a private certificate authority as RootCAs, a client certificate, a ServerName.
-// For a [Listener] it also says that TLS is spoken at all. The config is cloned. It panics if config is nil,
-// and the probe's constructor panics if a [Client] with its own Transport is given too, as that has its own.
+// TLS sets how TLS is spoken: a private certificate authority as RootCAs, a client certificate, a
+// ServerName. For a [Listener] and a unix socket it also says that TLS is spoken at all. The config
+// is cloned. It panics if config is nil, and the probe's constructor panics if there is also [H2C],
+// or a [Client] with a Transport, which has a TLS configuration of its own.
 func TLS(config *tls.Config) HTTPOption {
 	if config == nil {
 		panic("health: TLS(nil): expected a *tls.Config")
@@ -77,8 +79,14 @@ func TLS(config *tls.Config) HTTPOption {
 	return httpOptionFunc(func(c *httpConfig) { c.tls = config })
 }
 
-// Client has the requests made by a copy of client. Its Transport, if set, is used as it is, so proxies, kept connections
-// and TLS are its own affair; its CheckRedirect, if set, may allow redirects; its Timeout holds too. It panics if client is nil.
+// H2C makes the probe speak HTTP/2 without TLS, with prior knowledge, and nothing else: for servers
+// that expect it, such as those for gRPC. The probe's constructor panics if there is also [TLS], or
+// a [Client] with a Transport, which chooses its protocols itself.
+func H2C() HTTPOption { return httpOptionFunc(func(c *httpConfig) { c.h2c = true }) }
+
+// Client makes the requests with a copy of client. Its Transport, if set, is used as it is:
+// proxies, kept connections, protocols and TLS are then up to it. Its CheckRedirect, if set, may
+// allow redirects. Its Timeout holds, too. It panics if client is nil.
 func Client(client *http.Client) HTTPOption {
 	if client == nil {
 		panic("health: Client(nil): expected an *http.Client")
@@ -93,15 +101,16 @@ func newHTTPConfig(opts []HTTPOption) *httpConfig {
 			opt.apply(c)
 		}
 	}
-	if c.tls != nil && c.client.Transport != nil {
+	switch own := c.client.Transport != nil; {
+	case c.tls != nil && own:
 		panic("health: TLS and Client: the Transport of the client has a TLS configuration of its own")
+	case c.h2c && own:
+		panic("health: H2C and Client: the Transport of the client chooses its protocols itself")
+	case c.h2c && c.tls != nil:
+		panic("health: H2C and TLS: H2C is HTTP/2 without TLS")
 	}
 	return c
 }
 
 // isToken reports whether s is a token of RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r > unicode.MaxASCII || !isLetter(byte(r)) && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	})
-}
+func isToken(s string) bool { return s != "" && consistsOf(s, "!#$%&'*+-.^_`|~") }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -22,20 +23,6 @@ import (
 
 	"github.com/gracekit/gracekit/health"
 )
-
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
-func serve(t testing.TB, h http.Handler) *httptest.Server {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	return srv
-}
 
 func TestHTTPStatus(t *testing.T) {
 	tests := []struct {
@@ -51,11 +38,13 @@ func TestHTTPStatus(t *testing.T) {
 		{"the first that is not", 300, "", nil, "got 300 Multiple Choices, expected 200 to 299"},
 		{"nil option", 200, "", []health.HTTPOption{nil}, ""},
 		{"server error", 500, "", nil, "got 500 Internal Server Error, expected 200 to 299"},
-		{"not ready", 503, "mysql down\nmore", nil, `got 503 Service Unavailable, expected 200 to 299: "mysql down"`},
+		{"not ready", 503, "mysql down\nmore", nil,
+			`got 503 Service Unavailable, expected 200 to 299: "mysql down"`},
 		{"not found", 404, "", nil, "got 404 Not Found"},
 		{"unknown status", 299 + 160, "", nil, "got 459, expected"},
 		{"expected status", 401, "", []health.HTTPOption{health.ExpectStatus(200, 401)}, ""},
-		{"unexpected status", 204, "", []health.HTTPOption{health.ExpectStatus(200, 401)}, "got 204 No Content, expected 200 or 401"},
+		{"unexpected status", 204, "", []health.HTTPOption{health.ExpectStatus(200, 401)},
+			"got 204 No Content, expected 200 or 401"},
 		{"control characters", 500, "\x1b[2Jgone\r\nmore", nil, `\x1b[2Jgone`},
 		{"endless line", 500, strings.Repeat("é", 3000), nil, "é…"},
 	}
@@ -89,12 +78,14 @@ func TestHTTPRedirect(t *testing.T) {
 	err := health.HTTP(srv.URL)(t.Context())
 	assert.ErrorContains(t, err, "got 302 Found to "+elsewhere.URL+"/login, expected 200 to 299")
 	assert.NoError(t, health.HTTP(srv.URL, health.ExpectStatus(302))(t.Context()))
-	assert.ErrorContains(t, health.HTTP(srv.URL, health.Client(&http.Client{}))(t.Context()), "got 302", "a client does not change that")
+	assert.ErrorContains(t, health.HTTP(srv.URL, health.Client(&http.Client{}))(t.Context()),
+		"got 302", "a client does not change that")
 
 	follow := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 	assert.NoError(t, health.HTTP(srv.URL, health.Client(follow))(t.Context()), "unless it says so")
 	wildcard := strings.Replace(srv.URL, "127.0.0.1", "0.0.0.0", 1)
-	assert.NoError(t, health.HTTP(wildcard, health.Client(follow))(t.Context()), "the redirect leads to another port")
+	assert.NoError(t, health.HTTP(wildcard, health.Client(follow))(t.Context()),
+		"the redirect leads to another port")
 }
 
 func TestHTTPBodies(t *testing.T) {
@@ -123,12 +114,14 @@ func TestHTTPBodies(t *testing.T) {
 			}
 		}, "got 500"},
 		{"slow body", stall, "got 200, then no complete body: context deadline exceeded"},
-		{"slow header", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "context deadline exceeded"},
+		{"slow header", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			"context deadline exceeded"},
 		{"body cut off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "short")
 		}, "got 200, then no complete body: unexpected EOF"},
-		{"connection cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		{"connection cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			"EOF"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,7 +145,8 @@ func TestHTTPRequest(t *testing.T) {
 	got := make(chan *http.Request, 1)
 	srv := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))
 	url := strings.Replace(srv.URL, "http://", "http://me:pw@", 1) + "/readyz?deep=1"
-	err := health.HTTP(url, health.Header("X-Probe", "a"), health.Header("x-probe", "b"), health.Host("api.example.com"))(t.Context())
+	err := health.HTTP(url, health.Header("X-Probe", "a"), health.Header("x-probe", "b"),
+		health.Host("api.example.com"))(t.Context())
 	require.NoError(t, err)
 	r := <-got
 	assert.Equal(t, "GET", r.Method)
@@ -183,17 +177,20 @@ func TestHTTPErrorsHideSecrets(t *testing.T) {
 		assert.NotContains(t, err.Error(), "s3cret", url)
 		assert.NotContains(t, err.Error(), "user:", url)
 	}
-	assert.ErrorContains(t, health.HTTP("http://user:pw@"+closed+"/readyz?a=b")(t.Context()), "GET http://"+closed+"/readyz: ")
+	assert.ErrorContains(t, health.HTTP("http://user:pw@"+closed+"/readyz?a=b")(t.Context()),
+		"GET http://"+closed+"/readyz: ")
 }
 
 func TestHTTPBadURL(t *testing.T) {
 	tests := []struct{ name, url, want string }{
 		{"empty", "", "expected http:// or https://"},
-		{"no scheme", "localhost:8080/readyz", `HTTP("localhost:8080/readyz"): expected http:// or https://`},
+		{"no scheme", "localhost:8080/readyz",
+			`HTTP("localhost:8080/readyz"): expected http:// or https://`},
 		{"other scheme", "ftp://localhost/", `HTTP("ftp://localhost/"): expected http`},
 		{"no host", "http:///readyz", "missing port"},
 		{"port 0", "http://localhost:0/", "use Listener"},
-		{"rubbish", "http://a b/", `HTTP("http://a b/"): expected a URL: invalid character " " in host name`},
+		{"rubbish", "http://a b/",
+			`HTTP("http://a b/"): expected a URL: invalid character " " in host name`},
 		{"bad host", "http://10.0.0.256/", `host "10.0.0.256"`},
 	}
 	for _, tt := range tests {
@@ -207,12 +204,16 @@ func TestHTTPBadURL(t *testing.T) {
 
 func TestHTTPNetworkErrors(t *testing.T) {
 	err := health.HTTP("http://" + closedAddr(t))(t.Context())
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.ErrorIs(t, err, refused())
 
-	// RFC 6761, 6.4: .invalid never resolves; here it is asked for from a resolver that answers nothing, so
-	// nobody else is contacted.
-	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errBad }}
-	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: resolver}).DialContext}}
+	// RFC 6761, 6.4: .invalid never resolves; here it is asked for from a resolver that answers
+	// nothing, so nobody else is contacted.
+	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn,
+		error) {
+		return nil, errBad
+	}}
+	dialer := &net.Dialer{Resolver: resolver}
+	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
 	err = health.HTTP("http://db.invalid/", health.Client(client))(t.Context())
 	dnsErr, ok := errors.AsType[*net.DNSError](err)
 	require.True(t, ok, "%v", err)
@@ -238,20 +239,24 @@ func TestHTTPTLS(t *testing.T) {
 
 	l := srv.Listener
 	assert.NoError(t, health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots}))(t.Context()))
-	assert.NoError(t, health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots}), health.Host("example.com:443"))(t.Context()),
+	assert.NoError(t, health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots}),
+		health.Host("example.com:443"))(t.Context()),
 		"the certificate is for example.com")
-	err = health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots}), health.Host("example.net"))(t.Context())
+	err = health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots}),
+		health.Host("example.net"))(t.Context())
 	assert.ErrorContains(t, err, "not example.net")
-	err = health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots, ServerName: "example.com"}), health.Host("example.net"))(t.Context())
+	err = health.Listener(l, "/", health.TLS(&tls.Config{RootCAs: roots, ServerName: "example.com"}),
+		health.Host("example.net"))(t.Context())
 	assert.NoError(t, err, "ServerName of the config wins")
 
 	err = health.Listener(l, "/")(t.Context())
-	assert.ErrorContains(t, err, "HTTP request to an HTTPS server", "what the server says is passed on")
+	assert.ErrorContains(t, err, "HTTP request to an HTTPS server",
+		"what the server says is passed on")
 }
 
-// net/http reads the environment once in a process and exempts "localhost" and loopback addresses from proxies,
-// so the test is a process of its own and calls the host "LOCALHOST", which is the same to a resolver but not
-// to that exemption.
+// net/http reads the environment once in a process and exempts "localhost" and loopback addresses
+// from proxies, so the test is a process of its own and calls the host "LOCALHOST", which is the
+// same to a resolver but not to that exemption.
 func TestHTTPIgnoresProxies(t *testing.T) {
 	const target = "GRACEKIT_TEST_PROXY_TARGET"
 	if url := os.Getenv(target); url != "" {
@@ -267,7 +272,8 @@ func TestHTTPIgnoresProxies(t *testing.T) {
 	}
 	proxy := "http://" + closedAddr(t)
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHTTPIgnoresProxies$")
-	child.Env = append(os.Environ(), target+"="+url, "HTTP_PROXY="+proxy, "http_proxy="+proxy, "NO_PROXY=", "no_proxy=")
+	child.Env = append(os.Environ(), target+"="+url, "HTTP_PROXY="+proxy, "http_proxy="+proxy,
+		"NO_PROXY=", "no_proxy=")
 	out, err := child.CombinedOutput()
 	assert.NoError(t, err, "%s", out)
 }
@@ -301,8 +307,10 @@ func TestListenerAddresses(t *testing.T) {
 			if tt.network != "unix" {
 				_, port, _ := net.SplitHostPort(l.Addr().String())
 				host, _, _ := net.SplitHostPort(tt.addr)
-				assert.NoError(t, health.HTTP("http://"+net.JoinHostPort(host, port)+"/readyz?deep")(t.Context()))
-				assert.NoError(t, health.Listener(l, "/readyz?deep", health.Client(&http.Client{Timeout: time.Minute}))(t.Context()))
+				assert.NoError(t, health.HTTP("http://"+net.JoinHostPort(host,
+					port)+"/readyz?deep")(t.Context()))
+				assert.NoError(t, health.Listener(l, "/readyz?deep",
+					health.Client(&http.Client{Timeout: time.Minute}))(t.Context()))
 			}
 		})
 	}
@@ -311,13 +319,16 @@ func TestListenerAddresses(t *testing.T) {
 type fakeListener struct{ addr net.Addr }
 
 func (fakeListener) Accept() (net.Conn, error) { return nil, io.EOF }
-func (fakeListener) Close() error              { return nil }
-func (l fakeListener) Addr() net.Addr          { return l.addr }
+
+func (fakeListener) Close() error { return nil }
+
+func (l fakeListener) Addr() net.Addr { return l.addr }
 
 type fakeAddr struct{ network, addr string }
 
 func (a fakeAddr) Network() string { return a.network }
-func (a fakeAddr) String() string  { return a.addr }
+
+func (a fakeAddr) String() string { return a.addr }
 
 func TestListenerRefuses(t *testing.T) {
 	var typedNil *net.TCPListener
@@ -330,11 +341,15 @@ func TestListenerRefuses(t *testing.T) {
 		{"nil", health.Listener(nil, "/"), "expected a listener"},
 		{"typed nil", health.Listener(typedNil, "/"), "expected a listener"},
 		{"no address", health.Listener(fakeListener{}, "/"), "expected a listener"},
-		{"relative path", health.Listener(fakeListener{fakeAddr{"tcp", ":80"}}, "readyz"), `expected a path that begins with /`},
-		{"URL", health.Listener(fakeListener{fakeAddr{"tcp", ":80"}}, "http://x/"), `expected a path that begins with /`},
-		{"other network", health.Listener(fakeListener{fakeAddr{"bufconn", "bufconn"}}, "/"), `network "bufconn": expected tcp or unix`},
+		{"relative path", health.Listener(fakeListener{fakeAddr{"tcp", ":80"}}, "readyz"),
+			`expected a path that begins with /`},
+		{"URL", health.Listener(fakeListener{fakeAddr{"tcp", ":80"}}, "http://x/"),
+			`expected a path that begins with /`},
+		{"other network", health.Listener(fakeListener{fakeAddr{"bufconn", "bufconn"}}, "/"),
+			`network "bufconn": expected tcp or unix`},
 		{"bad address", health.Listener(fakeListener{fakeAddr{"tcp", "x"}}, "/"), "missing port"},
-		{"transport and unix", health.Listener(fakeListener{fakeAddr{"unix", "/s"}}, "/", own), "must dial the unix socket itself"},
+		{"transport and unix", health.Listener(fakeListener{fakeAddr{"unix", "/s"}}, "/", own),
+			"must dial the unix socket itself"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -363,21 +378,178 @@ func TestHTTPOptionsPanic(t *testing.T) {
 		fn   func()
 		want string
 	}{
-		{"no status", func() { health.ExpectStatus() }, "health: ExpectStatus(): expected at least one status"},
-		{"status", func() { health.ExpectStatus(200, 20) }, "health: ExpectStatus(20): expected 200 to 599"},
-		{"no header", func() { health.Header("", "") }, `health: Header("", …): expected the name of a header`},
-		{"header", func() { health.Header("a b", "") }, `health: Header("a b", …): expected the name of a header`},
-		{"header value", func() { health.Header("A", "s3cret\n") }, `health: Header("A", …): the value contains a control character`},
-		{"host header", func() { health.Header("host", "a") }, `health: Header("host", …): use the option Host`},
+		{"no status", func() { health.ExpectStatus() },
+			"health: ExpectStatus(): expected at least one status"},
+		{"status", func() { health.ExpectStatus(200, 20) },
+			"health: ExpectStatus(20): expected 200 to 599"},
+		{"no header", func() { health.Header("", "") },
+			`health: Header("", …): expected the name of a header`},
+		{"header", func() { health.Header("a b", "") },
+			`health: Header("a b", …): expected the name of a header`},
+		{"header value", func() { health.Header("A", "s3cret\n") },
+			`health: Header("A", …): the value contains a control character`},
+		{"host header", func() { health.Header("host", "a") },
+			`health: Header("host", …): use the option Host`},
 		{"no host", func() { health.Host("") }, `health: Host(""): expected host or host:port`},
-		{"host with path", func() { health.Host("a/b") }, `health: Host("a/b"): expected host or host:port`},
+		{"host with path", func() { health.Host("a/b") },
+			`health: Host("a/b"): expected host or host:port`},
 		{"nil client", func() { health.Client(nil) }, "health: Client(nil): expected an *http.Client"},
 		{"nil TLS", func() { health.TLS(nil) }, "health: TLS(nil): expected a *tls.Config"},
 		{"TLS and transport", func() {
-			health.HTTP("https://localhost", health.TLS(&tls.Config{}), health.Client(&http.Client{Transport: http.DefaultTransport}))
+			health.HTTP("https://localhost", health.TLS(&tls.Config{}),
+				health.Client(&http.Client{Transport: http.DefaultTransport}))
 		}, "health: TLS and Client: the Transport of the client has a TLS configuration of its own"},
+		{"H2C and transport", func() {
+			health.HTTP("http://localhost", health.H2C(),
+				health.Client(&http.Client{Transport: http.DefaultTransport}))
+		}, "health: H2C and Client: the Transport of the client chooses its protocols itself"},
+		{"H2C and TLS", func() {
+			health.HTTP("http://localhost", health.H2C(),
+				health.TLS(&tls.Config{}))
+		},
+			"health: H2C and TLS: H2C is HTTP/2 without TLS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { assert.PanicsWithValue(t, tt.want, tt.fn) })
 	}
 }
+
+// Servers that speak nothing but HTTP/2, as those for gRPC do.
+func TestHTTP2(t *testing.T) {
+	only2 := func(set func(*http.Protocols)) *httptest.Server {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, 2, r.ProtoMajor)
+		}))
+		srv.Config.ErrorLog = discardLog
+		srv.Config.Protocols = new(http.Protocols)
+		set(srv.Config.Protocols)
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	withTLS := only2(func(p *http.Protocols) { p.SetHTTP2(true) })
+	withTLS.EnableHTTP2 = true
+	withTLS.StartTLS()
+	roots := x509.NewCertPool()
+	roots.AddCert(withTLS.Certificate())
+	trust := health.TLS(&tls.Config{RootCAs: roots})
+	plain := only2(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
+	plain.Start()
+	old := serve(t, answer(200, ""))
+
+	tests := []struct {
+		name  string
+		probe health.Probe
+		want  string // "" for success
+	}{
+		{"TLS", health.HTTP(withTLS.URL, trust), ""},
+		{"TLS, listener", health.Listener(withTLS.Listener, "/", trust), ""},
+		{"h2c", health.HTTP(plain.URL, health.H2C()), ""},
+		{"h2c, listener", health.Listener(plain.Listener, "/", health.H2C()), ""},
+		{"h2c, wildcard", health.HTTP(strings.Replace(plain.URL, "127.0.0.1", "", 1), health.H2C()), ""},
+		{"h2c without the option", health.HTTP(plain.URL), "GET " + plain.URL + ": "},
+		{"HTTP/1 with the option", health.HTTP(old.URL, health.H2C()), "GET " + old.URL + ": "},
+		{"https", health.HTTP("https://localhost", health.H2C()),
+			"H2C is HTTP/2 without TLS: expected http://"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			for range 2 { // every attempt is a connection
+				if err := tt.probe(ctx); tt.want == "" {
+					assert.NoError(t, err)
+				} else {
+					assert.ErrorContains(t, err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestHTTPUnixURL(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("unix sockets of Windows have other limits")
+	}
+	paths := make(chan string, 1)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths <- r.URL.String()
+		if r.URL.Path == "/down" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	srv := httptest.NewUnstartedServer(handler)
+	socket := socketPath(t)
+	require.NoError(t, srv.Listener.Close())
+	srv.Listener = listen(t, "unix", socket)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	for url, want := range map[string]string{
+		"unix:" + socket:                    "/",
+		"unix://" + socket:                  "/",
+		"unix:" + socket + ":/":             "/",
+		"unix:" + socket + ":/readyz":       "/readyz",
+		"unix:" + socket + ":/readyz?a=%20": "/readyz?a=%20",
+	} {
+		assert.NoError(t, health.HTTP(url)(t.Context()), url)
+		assert.Equal(t, want, <-paths, url)
+	}
+	err := health.HTTP("unix:" + socket + ":/down?token=s3cret")(t.Context())
+	<-paths
+	assert.ErrorContains(t, err, "GET unix:"+socket+":/down: got 503")
+	assert.NotContains(t, err.Error(), "s3cret")
+	err = health.HTTP("unix:" + socket + "-gone:/readyz")(t.Context())
+	assert.ErrorIs(t, err, syscall.ENOENT)
+	assert.NotErrorIs(t, err, health.ErrPermanent)
+
+	for url, want := range map[string]string{
+		"unix:":                       `expected a path after "unix:"`,
+		"unix:/s:/%zz?token=s3cret#x": "expected unix:, the path of a socket, and :/path",
+	} {
+		err := health.HTTP(url)(t.Context())
+		assert.ErrorContains(t, err, want, url)
+		assert.ErrorIs(t, err, health.ErrPermanent)
+		assert.NotContains(t, err.Error(), "s3cret")
+	}
+	own := health.Client(&http.Client{Transport: http.DefaultTransport})
+	assert.ErrorContains(t, health.HTTP("unix:/s", own)(t.Context()),
+		"must dial the unix socket itself")
+}
+
+func TestHTTPUnixURLWithTLS(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("unix sockets of Windows have other limits")
+	}
+	srv := httptest.NewUnstartedServer(answer(200, ""))
+	socket := socketPath(t)
+	require.NoError(t, srv.Listener.Close())
+	srv.Listener = listen(t, "unix", socket)
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	trust := health.TLS(&tls.Config{RootCAs: roots, ServerName: "example.com"})
+	assert.NoError(t, health.HTTP("unix:"+socket+":/readyz", trust)(t.Context()))
+}
+
+// A listener may be of any type: one whose methods do harm makes a probe that fails.
+func TestListenerWhoseMethodsDoHarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		for name, do := range map[string]func(){
+			"panics": func() { panic(errBad) }, "exits": runtime.Goexit, "hangs": func() { <-release },
+		} {
+			err := health.Listener(hostileListener{do: do}, "/readyz")(t.Context())
+			assert.ErrorIs(t, err, health.ErrPermanent, name)
+			assert.ErrorContains(t, err, "health: Listener: its address is unknown: ", name)
+			assert.Equal(t, name == "panics", errors.Is(err, errBad))
+		}
+	})
+}
+
+type hostileListener struct {
+	net.Listener
+	do func()
+}
+
+func (l hostileListener) Addr() net.Addr { l.do(); return nil }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Loopback turns the address a server listens on into one that a client on the same machine can connect to:
+// Loopback turns the address that a server listens on into one that a client on the same machine
+// can connect to:
 //
 //	":80", "0.0.0.0:80", "[::]:80"      127.0.0.1:80
 //	":http"                             127.0.0.1:80
@@ -19,11 +20,13 @@ import (
 //	"localhost:80"                      unchanged: names are not looked up
 //	"/run/app.sock", "unix:/run/a.sock" unchanged
 //
-// The host is parsed, not searched, and nothing is sent. Port 0 is an error: only the listener knows what
-// became of it, see [Listener]. Everything else that cannot be an address is an error which says what is wrong.
+// The host is parsed, not searched, and nothing is sent. Port 0 is an error: only the listener
+// knows its port, see [Listener]. Anything else that cannot be an address is an error which says
+// why.
 //
-// On all usual machines a wildcard address answers on 127.0.0.1. The probes [HTTP], [TCP] and [Listener] need no
-// help with the others: given a wildcard address, they try 127.0.0.1 and then ::1 at each attempt.
+// On all usual machines a wildcard address answers on 127.0.0.1. The probes [HTTP], [TCP] and
+// [Listener] do not need Loopback: given a wildcard address, each attempt tries 127.0.0.1 and then
+// ::1.
 func Loopback(addr string) (string, error) {
 	a, err := parseAddress(addr)
 	if err != nil {
@@ -77,7 +80,8 @@ func parseTCPAddress(addr string) (address, error) {
 	return address{network: "tcp", candidates: []string{net.JoinHostPort(host, port)}}, nil
 }
 
-// unixPath recognises the forms in which Go programs write unix sockets; "@" is Linux' abstract name space (unix(7)).
+// unixPath recognises the forms in which Go programs write unix sockets; "@" is Linux' abstract
+// name space (unix(7)).
 func unixPath(addr string) (path string, ok bool) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return path, true
@@ -92,7 +96,7 @@ func parsePort(service string) (string, error) {
 	port, err := strconv.ParseUint(service, 10, 16)
 	if err != nil {
 		// A name such as "http"; net.LookupPort would also accept "+80" and "-1".
-		if !isLetter(service[0]) {
+		if !consistsOf(service[:1], "") || service[0] <= '9' {
 			return "", fmt.Errorf("port %q: expected 1 to 65535", service)
 		}
 		named, err := net.LookupPort("tcp", service)
@@ -102,7 +106,8 @@ func parsePort(service string) (string, error) {
 		port = uint64(named)
 	}
 	if port == 0 {
-		return "", errors.New("port 0 stands for a port that the kernel chooses: use Listener, or the listener's Addr")
+		return "", errors.New("port 0 stands for a port that the kernel chooses: " +
+			"use Listener, or the listener's Addr")
 	}
 	return strconv.FormatUint(port, 10), nil
 }
@@ -119,8 +124,8 @@ func parseHost(host string) (wildcard bool, err error) {
 		return false, fmt.Errorf("host %q: expected a name or an IP address", host)
 	}
 	for _, r := range host {
-		// Underscores are common in the names of containers, and names beyond ASCII are the resolver's business.
-		if r < 0x80 && !isLetter(byte(r)) && (r < '0' || r > '9') && !strings.ContainsRune("-._", r) || r == '\uFFFD' {
+		// Names of containers often have underscores; names beyond ASCII are up to the resolver.
+		if r < 0x80 && !consistsOf(string(r), "-._") || r == '\uFFFD' {
 			return false, fmt.Errorf("host %q: expected a name or an IP address, found %q", host, r)
 		}
 	}
@@ -131,8 +136,6 @@ func parseHost(host string) (wildcard bool, err error) {
 	}
 	return false, nil
 }
-
-func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 
 // dial connects to the first candidate that answers.
 func (a address) dial(ctx context.Context) (net.Conn, error) {

@@ -78,11 +78,14 @@ func TestLoopbackRefuses(t *testing.T) {
 	}
 }
 
-// FuzzLoopback checks that what is accepted can be dialled: never a wildcard, never port 0, and its own loopback.
+// FuzzLoopback checks that what is accepted can be dialled: never a wildcard, never port 0, and its
+// own loopback.
 func FuzzLoopback(f *testing.F) {
 	for _, seed := range []string{
-		":80", "0.0.0.0:80", "[::]:80", "[::1]:80", "10.0.0.0:80", "localhost:80", "[fe80::1%lo]:80", "/run/s", "unix:s", "@s",
-		":0", ":http", "[::ffff:0.0.0.0]:80", "[::%lo]:80", "1.2.3:80", "http://x:80", "[a]:1", "0:80", ":080",
+		":80", "0.0.0.0:80", "[::]:80", "[::1]:80", "10.0.0.0:80", "localhost:80", "[fe80::1%lo]:80",
+		"/run/s", "unix:s", "@s",
+		":0", ":http", "[::ffff:0.0.0.0]:80", "[::%lo]:80", "1.2.3:80", "http://x:80", "[a]:1", "0:80",
+		":080",
 	} {
 		f.Add(seed)
 	}

@@ -2,21 +2,42 @@ package health
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // for the style sheet
 	"encoding/base64"
 	"fmt"
 	"html"
+	"net/http"
 	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/oneline"
 )
 
-// The page is written by hand, as those of net/http/pprof are: html/template would keep the linker from
-// dropping unused methods in every program that has a health check. Whatever is not a constant, a number or a
-// valid name goes through html.EscapeString.
+// A page is a view for people. It is written by hand, as those of net/http/pprof are: html/template
+// would keep the linker from dropping unused methods in every program that has a health check.
+// Everything that is not a constant, a number or a valid name goes through html.EscapeString.
+type page struct {
+	view
+	served   Kind          // by other handlers
+	age      time.Duration // of the registry
+	path     string        // of the request, as the browser knows it
+	params   url.Values
+	first    int           // of the checks that are shown
+	shown    []CheckReport // at most pageLen
+	endpoint string        // the name of the endpoint in the path
+}
+
+const (
+	pageLen      = 200 // checks; each has some kilobytes
+	refreshEvery = 5   // seconds
+)
 
 //go:embed page.css
 var pageStyle string
@@ -24,12 +45,38 @@ var pageStyle string
 // pagePolicy allows the page its style sheet and its icon, and nothing else.
 var pagePolicy = sync.OnceValue(func() string {
 	sum := sha256.Sum256([]byte(pageStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 })
 
-// refreshEvery is in seconds.
-const refreshEvery = 5
+// newPage chooses the checks to show. If there are several pages, those that are not up come first.
+func newPage(v view, r *Registry, req *http.Request, params url.Values) *page {
+	p := &page{view: v, age: v.now.Sub(r.created), params: params, path: req.URL.EscapedPath()}
+	if requested, _, _ := strings.Cut(req.RequestURI, "?"); strings.HasPrefix(requested, "/") {
+		p.path = requested // http.StripPrefix does not change it
+	}
+	p.endpoint = path.Base(p.path)
+	if v.only != "" {
+		p.endpoint = path.Base(path.Dir(p.path))
+	}
+	r.mu.Lock()
+	p.served = r.served
+	r.mu.Unlock()
+
+	if len(p.Checks) > pageLen {
+		slices.SortStableFunc(p.Checks, func(a, b CheckReport) int {
+			return cmp.Compare(urgency[a.State], urgency[b.State])
+		})
+		number, _ := strconv.Atoi(params.Get("page")) // anything else is the first
+		last := (len(p.Checks) - 1) / pageLen
+		p.first = min(max(number-1, 0), last) * pageLen
+	}
+	p.shown = slices.Clone(p.Checks[p.first:min(p.first+pageLen, len(p.Checks))])
+	r.histories(p.shown)
+	return p
+}
+
+var urgency = map[State]int{Down: 0, Pending: 1, Up: 2}
 
 // The shapes differ as the colours do, for those who cannot tell the colours apart.
 var icons = map[State]string{
@@ -39,11 +86,20 @@ var icons = map[State]string{
 	Draining: `M12 6.5v10m-4-4l4 4l4-4`,
 }
 
-// iconColours are those of the tab, where no style sheet reaches.
-var iconColours = map[State]string{Up: "#30a46c", Down: "#e5484d", Pending: "#e2a336", Draining: "#5b8def"}
+// iconColours are those of the tab, which no style sheet reaches.
+var iconColours = map[State]string{
+	Up: "#30a46c", Down: "#e5484d", Pending: "#e2a336", Draining: "#5b8def",
+}
 
-func (v view) writePage(b *bytes.Buffer) {
-	title := v.Kind.String() + ": " + v.State.String()
+func (p *page) write(b *bytes.Buffer) {
+	b.Grow((2 + len(p.shown)) * 5 << 10)
+	title := p.Kind.String() + ": " + p.State.String()
+	if p.only != "" {
+		title = p.only + ": " + p.State.String()
+	}
+	if p.service != "" {
+		title += " · " + p.service
+	}
 	fmt.Fprintf(b, `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,131 +113,186 @@ func (v view) writePage(b *bytes.Buffer) {
 </head>
 <body>
 <main>
+`, refreshEvery, html.EscapeString(title), html.EscapeString(p.tabIcon()), pageStyle)
+	p.writeTop(b)
+	for _, name := range p.unknown {
+		fmt.Fprintf(b, "<p class=\"note\">Asked to exclude %s, but no check here has that name.</p>\n",
+			html.EscapeString(name))
+	}
+	if len(p.shown) > 0 {
+		b.WriteString("<ul>\n")
+		for _, c := range p.shown {
+			p.writeCheck(b, c)
+		}
+		b.WriteString("</ul>\n")
+	}
+	p.writePager(b)
+	now := p.now.UTC()
+	fmt.Fprintf(b, `<footer>As of <time datetime="%s">%s</time>, refreshed every %d seconds.</footer>
+</main>
+</body>
+</html>
+`, now.Format(time.RFC3339), now.Format("2006-01-02 15:04:05 UTC"), refreshEvery)
+}
+
+// writeTop writes whose page it is, the links to the endpoints, and the state of this one.
+func (p *page) writeTop(b *bytes.Buffer) {
+	b.WriteString("<div class=\"top\">\n<p>")
+	if p.service != "" {
+		fmt.Fprintf(b, "<strong>%s</strong> %s ", html.EscapeString(p.service),
+			html.EscapeString(p.version))
+	}
+	if p.host != "" {
+		fmt.Fprintf(b, "on %s, ", html.EscapeString(p.host))
+	}
+	fmt.Fprintf(b, "started %s ago</p>\n<nav>", coarse(p.age))
+	for _, name := range p.endpoints() {
+		if name == p.endpoint && p.only == "" {
+			fmt.Fprintf(b, "<b>%s</b>\n", html.EscapeString(name))
+		} else {
+			fmt.Fprintf(b, "<a href=\"%s%s\">%[2]s</a>\n", p.up(), html.EscapeString(name))
+		}
+	}
+	fmt.Fprintf(b, `</nav>
+</div>
 <header class="%v">
 %s
 <div><h1>%s</h1><p>%s</p></div>
 </header>
-`, refreshEvery, title, html.EscapeString(v.tabIcon()), pageStyle, v.State, icon(v.State), v.headline(), v.summary())
-	for _, name := range v.unknown {
-		fmt.Fprintf(b, "<p class=\"note\">Asked to exclude %s, but no check here has that name.</p>\n", html.EscapeString(name))
-	}
-	b.WriteString("<ul>\n")
-	for _, c := range v.Checks {
-		v.writeCheck(b, c)
-	}
-	if len(v.Checks) == 0 {
-		b.WriteString("<li class=\"none-yet\">There are no checks here: the answer itself is the proof.</li>\n")
-	}
-	fmt.Fprintf(b, "</ul>\n<footer>As of <time datetime=\"%s\">%s</time>, refreshed every %d seconds.</footer>\n</main>\n</body>\n</html>\n",
-		v.now.UTC().Format(time.RFC3339), v.now.UTC().Format("2006-01-02 15:04:05 UTC"), refreshEvery)
+`, p.State, icon(p.State), headlines[p.State], p.summary())
 }
 
-func (v view) writeCheck(b *bytes.Buffer, c CheckReport) {
-	optional := ""
-	if c.Optional {
-		optional = " <small>optional</small>"
+// endpoints returns the names of the endpoints to link to. Nobody tells a handler where the others
+// are mounted, so it looks for the usual names.
+func (p *page) endpoints() (names []string) {
+	for _, family := range [][]string{{"livez", "readyz", "startupz"}, kindNames[:]} {
+		for i, name := range family {
+			if p.served&(1<<i) != 0 && slices.Contains(family, p.endpoint) {
+				names = append(names, name)
+			}
+		}
 	}
-	took := "not run yet"
-	if last := c.Last(); !last.Time.IsZero() {
-		took = "took " + oneline.Round(last.Duration).String()
+	if len(names) == 0 && p.only != "" && p.endpoint != "/" {
+		names = []string{p.endpoint}
+	}
+	return names
+}
+
+// up is the relative path to the directory in which the endpoint is. Links are relative because a
+// proxy may have changed the path.
+func (p *page) up() string {
+	if p.only != "" || strings.HasSuffix(p.path, "/") {
+		return "../"
+	}
+	return "./"
+}
+
+// down is the relative path to the single checks.
+func (p *page) down() string {
+	if strings.HasSuffix(p.path, "/") {
+		return "./"
+	}
+	return "./" + p.endpoint + "/"
+}
+
+var headlines = map[State]string{Up: "Up", Down: "Down", Pending: "Pending", Draining: "Draining"}
+
+// summary is the headline in a sentence.
+func (p *page) summary() string {
+	switch {
+	case p.only != "":
+		return "The " + p.Kind.String() + " check " + p.only + "."
+	case p.State == Draining:
+		return "The service is about to stop and wants no further requests."
+	case p.idle && p.State == Pending:
+		return "The checks have not been started."
+	case len(p.Checks) == 0:
+		return "There are no " + p.Kind.String() + " checks: the answer itself is the proof."
+	}
+	up, count := 0, map[string]int{}
+	for _, c := range p.Checks {
+		switch text := c.State.String(); {
+		case c.State == Up:
+			up++
+		case c.Optional:
+			count[text+" but optional"]++
+		default:
+			count[text]++
+		}
+	}
+	parts := []string{fmt.Sprintf("%d of %d %v checks up", up, len(p.Checks), p.Kind)}
+	for _, what := range []string{"down", "pending", "down but optional", "pending but optional"} {
+		if n := count[what]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	return strings.Join(parts, ", ") + "."
+}
+
+func (p *page) writeCheck(b *bytes.Buffer, c CheckReport) {
+	name := html.EscapeString(c.Name)
+	if p.only == "" {
+		name = `<a href="` + html.EscapeString(p.down()) + name + `">` + name + `</a>`
+	}
+	if c.Optional {
+		name += " <small>optional</small>"
+	}
+	if c.progress != "" {
+		name += ` <small class="progress">` + c.progress + `</small>`
 	}
 	fmt.Fprintf(b, `<li class="%v">
-<h2>%s%s</h2>
+<h2>%s</h2>
 <span class="state">%s%v</span>
-<span class="since">for <time datetime="%s" title="since %[6]s">%[7]s</time></span>
-<span class="took" title="duration of the last run">%s</span>
-%s
-`, c.State, html.EscapeString(c.Name), optional, icon(c.State), c.State,
-		c.Since.UTC().Format(time.RFC3339), coarse(v.now.Sub(c.Since)), took, sparkline(c.History))
-	if text := v.errorText(c); text != "" {
+<span class="since">for <time datetime="%s" title="since %[5]s">%[6]s</time></span>
+<span class="took">%[7]s</span>
+`, c.State, name, icon(c.State), c.State, c.Since.UTC().Format(time.RFC3339),
+		coarse(p.now.Sub(c.Since)), took(c, p.now))
+	writeRuns(b, c.History)
+	if text := p.errorText(c); text != "" {
 		fmt.Fprintf(b, "<p class=\"error\">%s</p>\n", html.EscapeString(text))
 	}
 	b.WriteString("</li>\n")
 }
 
-func (v view) headline() string {
-	return map[State]string{Up: "Up", Down: "Down", Pending: "Pending", Draining: "Draining"}[v.State]
+// took says what the check is doing, if that is worth saying, or how long its last run took.
+func took(c CheckReport, now time.Time) string {
+	last := c.Last()
+	switch running := now.Sub(c.Running); {
+	case !c.Running.IsZero() && (last.Time.IsZero() || running >= time.Second):
+		return "running for " + coarse(running)
+	case last.Time.IsZero():
+		return "not run yet"
+	}
+	return "took " + oneline.Round(last.Duration).String()
 }
 
-// summary is the headline in a sentence.
-func (v view) summary() string {
-	if v.State == Draining {
-		return "The service is about to stop and wants no further requests."
+// writePager links to the checks that do not fit on the page.
+func (p *page) writePager(b *bytes.Buffer) {
+	if len(p.Checks) <= pageLen {
+		return
 	}
-	if v.idle && v.State == Pending {
-		return "The checks have not been started."
-	}
-	count := map[State]int{}
-	for _, c := range v.Checks {
-		count[c.State]++
-	}
-	text := fmt.Sprintf("%d of %d %v checks up", count[Up], len(v.Checks), v.Kind)
-	for _, state := range []State{Down, Pending} {
-		if n := count[state]; n > 0 {
-			text += fmt.Sprintf(", %d %v", n, state)
+	fmt.Fprintf(b, "<nav class=\"pager\">Checks %d to %d of %d\n",
+		p.first+1, p.first+len(p.shown), len(p.Checks))
+	link := func(first int, text string) {
+		if first < 0 || first >= len(p.Checks) {
+			return
 		}
+		p.params.Set("page", strconv.Itoa(first/pageLen+1))
+		fmt.Fprintf(b, "<a href=\"?%s\">%s</a>\n", html.EscapeString(p.params.Encode()), text)
 	}
-	return text + "."
+	link(p.first-pageLen, "previous")
+	link(p.first+pageLen, "next")
+	b.WriteString("</nav>\n")
 }
 
 func icon(s State) string {
-	return `<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="11"/><path d="` + icons[s] + `"/></svg>`
+	return `<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">` +
+		`<circle cx="12" cy="12" r="11"/><path d="` + icons[s] + `"/></svg>`
 }
 
-func (v view) tabIcon() string {
-	return "data:image/svg+xml," + url.PathEscape(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="11" fill="`+
-		iconColours[v.State]+`"/><path d="`+icons[v.State]+`" fill="none" stroke="#fff" stroke-width="2.5" stroke-linecap="round"/></svg>`)
-}
-
-// sparkline draws a bar for each result, as high as it took long beside the longest, the newest on the right.
-func sparkline(history []Result) string {
-	const width, height, least = 6, 32, 6
-	var longest time.Duration
-	failed := 0
-	for _, result := range history {
-		longest = max(longest, result.Duration)
-		if result.Err != nil {
-			failed++
-		}
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%d recent runs, %d failed">`,
-		historyLen*width, height, len(history), failed)
-	for i := range historyLen {
-		x := i * width
-		missing := historyLen - len(history)
-		if i < missing {
-			fmt.Fprintf(&b, `<rect class="none" x="%d" y="%d" width="%d" height="2"/>`, x, height-2, width-2)
-			continue
-		}
-		result := history[i-missing]
-		class := "ok"
-		if result.Err != nil {
-			class = "failed"
-		}
-		high := height
-		if longest > 0 {
-			high = least + int((height-least)*result.Duration/longest)
-		}
-		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="%d" width="%d" height="%d"><title>%s, %v</title></rect>`,
-			class, x, height-high, width-2, high,
-			result.Time.UTC().Format("15:04:05 UTC"), oneline.Round(result.Duration))
-	}
-	b.WriteString("</svg>")
-	return b.String()
-}
-
-// coarse gives a duration in its two largest units.
-func coarse(d time.Duration) string {
-	seconds := max(0, int(d/time.Second))
-	switch {
-	case seconds < 60:
-		return fmt.Sprintf("%ds", seconds)
-	case seconds < 60*60:
-		return fmt.Sprintf("%dm %ds", seconds/60, seconds%60)
-	case seconds < 24*60*60:
-		return fmt.Sprintf("%dh %dm", seconds/3600, seconds/60%60)
-	default:
-		return fmt.Sprintf("%dd %dh", seconds/86400, seconds/3600%24)
-	}
+func (p *page) tabIcon() string {
+	return "data:image/svg+xml," + url.PathEscape(`<svg xmlns="http://www.w3.org/2000/svg" `+
+		`viewBox="0 0 24 24"><circle cx="12" cy="12" r="11" fill="`+iconColours[p.State]+
+		`"/><path d="`+icons[p.State]+`" fill="none" stroke="#fff" stroke-width="2.5" `+
+		`stroke-linecap="round"/></svg>`)
 }

@@ -2,24 +2,28 @@ package health
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// A Probe looks at one thing once and returns nil if it is well.
+// A Probe looks at one thing once and returns nil if it is healthy.
 //
-// It should return soon after ctx ends. One that does not is reported as timed out and is not called
-// again before it has returned, so slow calls never pile up. A panic becomes a [PanicError].
-// Wait and a Registry call a probe in a goroutine of its own, which ends when the probe returns, and never
-// call the same one twice at a time. The probes of this package are safe for concurrent use.
+// It should return soon after ctx ends. One that does not is reported as timed out and is not
+// called again before it has returned, so slow calls never pile up. A panic becomes a [PanicError].
+//
+// [Wait] and a check of a [Registry] call a probe in a goroutine of its own, which ends when the
+// probe returns, and each calls it once at a time. A probe that is given to two of them must be
+// safe for concurrent use; the probes of this package are.
 type Probe func(ctx context.Context) error
 
 var (
-	// ErrTimeout is in the error of an attempt, or of a run of a check, that was not over in the time it had.
+	// ErrTimeout is in the error of an attempt, or of a run of a check, that was not over in time.
 	// It Is [context.DeadlineExceeded].
 	ErrTimeout error = timeoutError{}
 
@@ -36,10 +40,10 @@ func (timeoutError) Is(target error) bool { return target == context.DeadlineExc
 
 // TCP returns a probe that connects to addr, "host:port", and hangs up.
 //
-// The host may be a wildcard ("", "0.0.0.0", "::"), as in the address of a server that listens on all
-// interfaces: each attempt then tries 127.0.0.1 and, if that fails, ::1. An address that begins
-// with "/", "@" (Linux: abstract) or "unix:" is a unix socket. For an address that cannot work
-// the probe fails with a [Permanent] error.
+// The host may be a wildcard ("", "0.0.0.0", "::"), as in the address of a server that listens on
+// all interfaces: each attempt then tries 127.0.0.1 and, if that fails, ::1. An address that begins
+// with "/", "@" (Linux: abstract) or "unix:" is a unix socket. For an address that cannot work, the
+// probe fails with a [Permanent] error.
 func TCP(addr string) Probe {
 	a, err := parseAddress(addr)
 	if err != nil {
@@ -54,8 +58,12 @@ func TCP(addr string) Probe {
 	}
 }
 
-// Ping returns a probe that calls p.PingContext: for *[database/sql.DB], and for what is modelled on it.
-// If p is nil, or a nil pointer, the probe fails with a [Permanent] error.
+// Ping returns a probe that calls p.PingContext. If p is nil, or a nil pointer, the probe fails
+// with a [Permanent] error.
+//
+// For an [*database/sql.DB], use [DB]: a ping needs a connection of the pool, so under load Ping
+// fails although the database is well. All replicas, which have the same load, would leave their
+// balancer together. That is true of other pools, too.
 func Ping(p interface{ PingContext(context.Context) error }) Probe {
 	if isNil(p) {
 		return broken(fmt.Errorf("health: Ping(%T(nil)): expected something to ping", p))
@@ -63,9 +71,52 @@ func Ping(p interface{ PingContext(context.Context) error }) Probe {
 	return p.PingContext
 }
 
-// Permanent marks err as one that no further attempt will mend, such as a wrong password: [Wait] gives up at once.
-// It has the text of err, unwraps to it, and Is [ErrPermanent]. Permanent(nil) is nil.
-// A [Registry] treats it like any other failure.
+// busyFor is how long a pool may be so busy that pings get no connection.
+const busyFor = time.Minute
+
+// DB returns a probe that pings db. If a ping times out while all connections that
+// [sql.DB.SetMaxOpenConns] allows are in use, that proves nothing about the database: for one
+// minute a check of a [Registry] counts it neither as a failure nor as a success. After that it
+// counts, and so does any other failure at once. For [Wait] each is a failed attempt. If db is nil,
+// the probe fails with a [Permanent] error.
+func DB(db *sql.DB) Probe {
+	if db == nil {
+		return broken(errors.New("health: DB(nil): expected a *sql.DB"))
+	}
+	var mu sync.Mutex
+	var busySince time.Time
+	return func(ctx context.Context) error {
+		began := time.Now()
+		err := db.PingContext(ctx)
+		stats := db.Stats()
+		busy := err != nil && ctx.Err() != nil &&
+			stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
+
+		mu.Lock()
+		defer mu.Unlock()
+		if !busy {
+			busySince = time.Time{}
+			return err
+		}
+		if busySince.IsZero() {
+			busySince = began
+		}
+		err = fmt.Errorf("all %d connections of the pool are in use: %w", stats.InUse, err)
+		if began.Sub(busySince) < busyFor {
+			err = &busyError{err}
+		}
+		return err
+	}
+}
+
+// A busyError proves nothing.
+type busyError struct{ error }
+
+func (e *busyError) Unwrap() error { return e.error }
+
+// Permanent marks err as one that no further attempt will mend, such as a wrong password: [Wait]
+// gives up at once. It has the text of err, unwraps to it, and Is [ErrPermanent]. Permanent(nil) is
+// nil. A [Registry] treats it like any other failure.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -79,9 +130,9 @@ func (e *permanentError) Error() string        { return e.err.Error() }
 func (e *permanentError) Unwrap() error        { return e.err }
 func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
-// A PanicError is what a panic in a probe or a function of [Registry.OnChange] becomes.
+// A PanicError is the error of a probe or of a function of [Registry.OnChange] that panicked.
 type PanicError struct {
-	Value any    // what panic was called with
+	Value any    // the argument of panic
 	Stack []byte // of the goroutine that panicked, as debug.Stack formats it
 
 	text string // of Value as it was then, see guard.PanicText; empty if a user has made it
@@ -108,40 +159,86 @@ var errExited = errors.New("health: the probe called runtime.Goexit")
 // and probes have connections to close.
 const noticeTime = 50 * time.Millisecond
 
-// attempt calls probe once and waits until it has returned or its time is up. In that case the call
-// is returned too if it is still going on: there must not be another one before it is done. The
-// label is for the goroutine, see [guard.Go].
+// An outcome is the error of one run and everything that has to be known about it. Whoever has one
+// need not call a method of the error, which is user code.
+type outcome struct {
+	err       error
+	text      string // of err
+	permanent bool   // err Is ErrPermanent
+	busy      bool   // err proves nothing
+	cut       bool   // err only says that the context ended
+}
+
+// judge calls the methods of err, so it is called where the probe ran, within its time.
+func judge(ctx context.Context, err error) outcome {
+	if err == nil {
+		return outcome{}
+	}
+	o := outcome{err: err, text: err.Error(), permanent: errors.Is(err, ErrPermanent)}
+	_, o.busy = errors.AsType[*busyError](err)
+	if ended := ctx.Err(); ended != nil {
+		o.cut = errors.Is(err, ended) || errors.Is(err, context.Cause(ctx))
+	}
+	return o
+}
+
+// failed is the outcome for an error of this package.
+func failed(err error) outcome { return outcome{err: err, text: err.Error()} }
+
+// attempt calls probe once and waits until it has returned or its time is up. If it is still
+// running then, the call is returned too: there must not be another one before it is done. The
+// label is for the goroutine, see [guard.Go]. ended is called when the probe has returned.
 func attempt(
-	ctx context.Context, label string, probe Probe, timeout time.Duration,
-) (stuck *guard.Call, err error) {
+	ctx context.Context, label string, probe Probe, timeout time.Duration, ended func(error),
+) (stuck *guard.Call, o outcome) {
 	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	call := guard.Go(attemptCtx, label, func() error { return probe(attemptCtx) })
+	var judged outcome
+	call := guard.Then(attemptCtx, label, func() error {
+		judged = judge(ctx, probe(attemptCtx))
+		return nil
+	}, ended)
 	returned := call.Wait(attemptCtx, noticeTime)
 	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
 	switch {
 	case !returned && timedOut:
-		return call, fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout)
+		return call, failed(fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout))
 	case !returned:
-		return call, fmt.Errorf("the probe ignores its context: %w", context.Cause(ctx))
+		cause := context.Cause(ctx)
+		o = failed(&safeError{"the probe ignores its context: " + guard.Text(cause), []error{cause}})
+		o.cut = true
+		return call, o
 	}
-	err = probeError(call.Err())
-	if err != nil && timedOut {
-		err = fmt.Errorf("%w after %v: %w", ErrTimeout, timeout, err)
+	o = judged
+	if err := call.Err(); err != nil {
+		o = failed(probeError(err))
 	}
-	return nil, err
+	if o.err != nil && timedOut {
+		o.text = fmt.Sprintf("%v after %v: %s", ErrTimeout, timeout, o.text)
+		o.err = &safeError{o.text, []error{ErrTimeout, o.err}}
+	}
+	return nil, o
 }
 
 // probeError replaces the errors of package guard by those of this package.
 func probeError(err error) error {
-	if err == guard.ErrExited { //nolint:errorlint // guard never wraps it, and Is is user code
+	if err == guard.ErrExited { // guard never wraps it, and Is is user code
 		return errExited
 	}
-	if p, ok := err.(*guard.Panic); ok { //nolint:errorlint // likewise
+	if p, ok := err.(*guard.Panic); ok { // likewise
 		return newPanicError(p)
 	}
 	return err
 }
+
+// A safeError wraps errors without asking them for their text when it is printed.
+type safeError struct {
+	text string
+	errs []error
+}
+
+func (e *safeError) Error() string   { return e.text }
+func (e *safeError) Unwrap() []error { return e.errs }
 
 // broken returns the probe for input that can never work.
 func broken(err error) Probe {

@@ -1,17 +1,15 @@
 package health_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
-	"runtime/pprof"
 	"strings"
-	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -44,7 +42,8 @@ func TestTCP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.NoError(t, health.TCP(tt.addr)(t.Context()))
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a deadline is shared by the candidates
+			// a deadline is shared by the candidates
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			assert.NoError(t, health.TCP(tt.addr)(ctx))
 		})
@@ -56,7 +55,7 @@ func TestTCPFailures(t *testing.T) {
 	_, port, _ := net.SplitHostPort(closed)
 
 	err := health.TCP(closed)(t.Context())
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.ErrorIs(t, err, refused())
 	assert.ErrorContains(t, err, closed)
 	assert.NotErrorIs(t, err, health.ErrPermanent)
 
@@ -143,14 +142,6 @@ func TestPanicErrorKeepsItsText(t *testing.T) {
 	assert.Equal(t, 1, value.calls)
 }
 
-// goroutineLabels returns the pprof labels of the goroutines as a goroutine profile shows them.
-func goroutineLabels(t *testing.T) string {
-	t.Helper()
-	var profile bytes.Buffer
-	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
-	return profile.String()
-}
-
 // A probe that hangs is found in a goroutine profile by the name of its check.
 func TestProbesAreLabelled(t *testing.T) {
 	release := make(chan struct{})
@@ -166,4 +157,95 @@ func TestProbesAreLabelled(t *testing.T) {
 	assert.NoError(t, <-waited)
 	assert.Contains(t, labels, `"gracekit":"health/mysql"`)
 	assert.Contains(t, labels, `"gracekit":"health/wait"`)
+}
+
+func TestDBPings(t *testing.T) {
+	f := new(fakeDB)
+	assert.NoError(t, health.DB(f.open(t, 0))(t.Context()))
+	assert.EqualValues(t, 1, f.pings.Load())
+
+	f.ping = func(context.Context) error { return errBad }
+	assert.ErrorIs(t, health.DB(f.open(t, 0))(t.Context()), errBad)
+
+	err := health.DB(nil)(t.Context())
+	assert.ErrorIs(t, err, health.ErrPermanent)
+	assert.EqualError(t, err, "health: DB(nil): expected a *sql.DB")
+}
+
+// Under load all replicas have busy pools: none of them must leave its balancer for that.
+func TestDBThatIsBusyProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fakeDB)
+		db := f.open(t, 1)
+		r := newRegistry(t, health.Check{Name: "db", Probe: health.DB(db), Failures: 1, Successes: 2})
+		busy, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		start(t, r)
+		time.Sleep(30 * time.Second)
+		assert.Equal(t, health.Pending, state(r), "neither up nor down")
+		assert.ErrorContains(t, r.Report(health.Ready).Checks[0].Last().Err,
+			"all 1 connections of the pool are in use")
+		require.NoError(t, busy.Close())
+		time.Sleep(20 * time.Second)
+		require.Equal(t, health.Up, state(r))
+
+		busy, err = db.Conn(t.Context())
+		require.NoError(t, err)
+		time.Sleep(55 * time.Second)
+		assert.Equal(t, health.Up, state(r))
+		assert.ErrorIs(t, r.Report(health.Ready).Checks[0].Last().Err, health.ErrTimeout)
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, health.Down, state(r), "but not for ever")
+
+		require.NoError(t, busy.Close())
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, health.Up, state(r))
+		busy, err = db.Conn(t.Context())
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second)
+		assert.Equal(t, health.Up, state(r), "a success starts the time anew")
+		require.NoError(t, busy.Close())
+	})
+}
+
+func TestDBCountsEveryOtherFailure(t *testing.T) {
+	refuse := func(context.Context) error { return errBad }
+	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	tests := []struct {
+		name  string
+		limit int
+		ping  func(context.Context) error
+	}{
+		{"refused, pool without a limit", 0, refuse},
+		{"refused, a connection is free", 2, refuse},
+		{"timed out, pool without a limit", 0, hang},
+		{"timed out, a connection is free", 2, hang},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeDB{ping: tt.ping}
+				db := f.open(t, tt.limit)
+				busy, err := db.Conn(t.Context())
+				require.NoError(t, err)
+				defer busy.Close()
+				r := newRegistry(t, health.Check{Name: "db", Probe: health.DB(db), Failures: 1})
+				start(t, r)
+				time.Sleep(5 * time.Second)
+				assert.Equal(t, health.Down, state(r))
+			})
+		})
+	}
+}
+
+func TestDBThatIsBusyIsNoSuccessForWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := new(fakeDB).open(t, 1)
+		busy, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		time.AfterFunc(5*time.Second, func() { busy.Close() })
+		begin := time.Now()
+		assert.NoError(t, health.Wait(t.Context(), health.DB(db)))
+		assert.GreaterOrEqual(t, time.Since(begin), 5*time.Second)
+	})
 }

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/oneline"
 )
 
 // A view is what one answer shows.
 type view struct {
 	Report
-	single  bool     // one check was asked for by its path
+	query
+	handlerConfig
 	unknown []string // names in ?exclude= that no check has, quoted
-	details bool
 	now     time.Time
 }
 
@@ -37,7 +41,7 @@ func (v view) writeText(b *bytes.Buffer, verbose bool) {
 		}
 		b.WriteByte('\n')
 	}
-	if v.single {
+	if v.only != "" {
 		return
 	}
 	fmt.Fprintf(b, "%v: %v", v.Kind, v.State)
@@ -49,37 +53,75 @@ func (v view) writeText(b *bytes.Buffer, verbose bool) {
 
 // errorText is the error of the last run, as far as it may be shown.
 func (v view) errorText(c CheckReport) string {
-	err := c.Last().Err
-	if err == nil || !v.details {
+	if !v.details {
 		return ""
 	}
-	return firstLine(err.Error(), 500) // the stack of a panic is too much
+	return firstLine(c.Last().text, 500) // the stack of a panic is too much
 }
 
+// writeJSON is by hand, because encoding/json takes longer than all the rest of an answer.
 func (v view) writeJSON(b *bytes.Buffer) {
-	type check struct {
-		Name     string     `json:"name"`
-		State    State      `json:"state"`
-		Since    time.Time  `json:"since"`
-		Optional bool       `json:"optional,omitempty"`
-		LastRun  *time.Time `json:"lastRun,omitempty"`
-		Millis   float64    `json:"lastDurationMs,omitempty"`
-		Error    string     `json:"error,omitempty"`
-	}
-	body := struct {
-		Kind    Kind     `json:"kind"`
-		State   State    `json:"state"`
-		Started bool     `json:"started"`
-		Checks  []check  `json:"checks"`
-		Unknown []string `json:"unknownExcludes,omitempty"`
-	}{Kind: v.Kind, State: v.State, Started: !v.idle, Checks: []check{}, Unknown: v.unknown}
-	for _, c := range v.Checks {
-		item := check{Name: c.Name, State: c.State, Since: c.Since.UTC(), Optional: c.Optional, Error: v.errorText(c)}
-		if last := c.Last(); !last.Time.IsZero() {
-			began := last.Time.UTC()
-			item.LastRun, item.Millis = &began, float64(last.Duration.Microseconds())/1000
+	out := appendString(b.AvailableBuffer(), `{"kind":`, v.Kind.String())
+	out = appendString(out, `,"state":`, v.State.String())
+	out = strconv.AppendBool(append(out, `,"started":`...), !v.idle)
+	out = append(out, `,"checks":[`...)
+	for i, c := range v.Checks {
+		if i > 0 {
+			out = append(out, ',')
 		}
-		body.Checks = append(body.Checks, item)
+		out = appendString(out, `{"name":`, c.Name)
+		out = appendString(out, `,"state":`, c.State.String())
+		out = appendTime(out, `,"since":`, c.Since)
+		if c.Optional {
+			out = append(out, `,"optional":true`...)
+		}
+		if !c.Running.IsZero() {
+			out = appendTime(out, `,"runningSince":`, c.Running)
+		}
+		last := c.Last()
+		if !last.Time.IsZero() {
+			out = appendTime(out, `,"lastRun":`, last.Time)
+		}
+		if took := last.Duration.Microseconds(); took != 0 {
+			out = append(out, `,"lastDurationMs":`...)
+			out = strconv.AppendFloat(out, float64(took)/1000, 'f', -1, 64)
+		}
+		if text := v.errorText(c); text != "" {
+			out = appendString(out, `,"error":`, text)
+		}
+		out = append(out, '}')
 	}
-	_ = json.NewEncoder(b).Encode(body) // neither the types in it nor a bytes.Buffer can fail
+	out = append(out, ']')
+	key := `,"unknownExcludes":[`
+	for _, name := range v.unknown {
+		out = appendString(out, key, name)
+		key = ","
+	}
+	if len(v.unknown) > 0 {
+		out = append(out, ']')
+	}
+	b.Write(append(out, "}\n"...))
+}
+
+// appendString appends what stands before a JSON string, and the string. Only one with characters
+// that may need an escape is left to encoding/json.
+func appendString(b []byte, before, s string) []byte {
+	b = append(b, before...)
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			quoted, _ := json.Marshal(s) // a string cannot fail
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+func appendTime(b []byte, before string, t time.Time) []byte {
+	b = append(append(b, before...), '"')
+	return append(t.UTC().AppendFormat(b, time.RFC3339Nano), '"')
+}
+
+// firstLine is the beginning of text for people to read, at most limit bytes.
+func firstLine(text string, limit int) string {
+	return oneline.Cut(strings.TrimSpace(oneline.First(strings.TrimSpace(text))), limit)
 }
