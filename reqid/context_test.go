@@ -3,6 +3,9 @@ package reqid_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -61,7 +64,8 @@ func TestDetach(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, err := reqid.Extract(context.WithValue(t.Context(), key{}, "transaction"), metadata{
-			"x-request-id": {"abc"}, "x-root-request-id": {"first"}, "traceparent": {traceParent}, "tracestate": {"a=b"},
+			"x-request-id": {"abc"}, "x-root-request-id": {"first"}, "traceparent": {traceParent},
+			"tracestate": {"a=b"}, "baggage": {"k=v"},
 		}.get)
 		require.NoError(t, err)
 		reqid.SetUser(ctx, "alice")
@@ -74,7 +78,7 @@ func TestDetach(t *testing.T) {
 		_, hasDeadline := detached.Deadline()
 		assert.False(t, hasDeadline)
 		assert.Nil(t, detached.Value(key{}))
-		assert.Equal(t, inject(ctx), inject(detached), "ID, root, trace")
+		assert.Equal(t, inject(ctx), inject(detached), "ID, root, trace, baggage")
 		assert.Equal(t, "alice", reqid.User(detached))
 
 		reqid.SetUser(detached, "worker")
@@ -103,10 +107,53 @@ func TestPrintingTheContextShowsOnlyTheID(t *testing.T) {
 	}
 }
 
+func TestTraceState(t *testing.T) {
+	in := metadata{"traceparent": {traceParent}, "tracestate": {"a=b", "c=d"}}
+	assert.Equal(t, "a=b,c=d", reqid.TraceState(inbound(t, in)))
+	delete(in, "traceparent")
+	assert.Empty(t, reqid.TraceState(inbound(t, in)), "it means nothing alone")
+}
+
 func TestTraceWithoutOne(t *testing.T) {
 	for _, ctx := range []context.Context{t.Context(), withID(t, "abc", "")} {
 		trace, ok := reqid.Trace(ctx)
 		assert.False(t, ok)
 		assert.Zero(t, trace)
+		assert.Empty(t, reqid.TraceState(ctx))
 	}
+}
+
+// Detach must not keep the request alive, and must outlive it.
+func TestDetachKeepsNothingOfTheRequestAlive(t *testing.T) {
+	type key struct{}
+	collected := make(chan struct{})
+	var detached context.Context
+	func() {
+		big := new([1 << 20]byte)
+		runtime.AddCleanup(big, func(c chan struct{}) { close(c) }, collected)
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, big))
+		r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
+		reqid.Middleware()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			reqid.SetUser(r.Context(), "ann")
+			detached = reqid.Detach(r.Context())
+			reqid.SetUser(r.Context(), "bob")
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		cancel()
+	}()
+	assert.NoError(t, detached.Err())
+	assert.Nil(t, detached.Value(key{}))
+	_, has := detached.Deadline()
+	assert.False(t, has)
+	assert.Equal(t, "ann", reqid.User(detached))
+	for range 100 {
+		runtime.GC()
+		runtime.Gosched()
+		select {
+		case <-collected:
+			runtime.KeepAlive(detached)
+			return
+		default:
+		}
+	}
+	t.Error("the request's values are still reachable from the detached context")
 }

@@ -93,7 +93,8 @@ type responseRecorder struct {
 }
 
 func (r *responseRecorder) WriteHeader(status int) {
-	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) { // 1xx are not the answer
+	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		// 1xx are not the answer
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)
@@ -145,12 +146,14 @@ func ExampleTrust() {
 	// Output: false
 }
 
-// The log line of a service that was called by another one: with the IDs of both, and of the first of all.
+// The log line of a service that was called by another one: with the IDs of both, and of the first
+// of all.
 func ExampleChain() {
 	n := 0
-	numbered := reqid.Generator(func() string { n++; return fmt.Sprint("id-", n) })
+	numbered := reqid.Generator(func(context.Context) string { n++; return fmt.Sprint("id-", n) })
 	log := newLogger()
-	handler := reqid.Middleware(reqid.Chain(), numbered)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	handler := reqid.Middleware(reqid.Chain(),
+		numbered)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		log.InfoContext(r.Context(), "served")
 	}))
 
@@ -191,8 +194,8 @@ func ExampleTransport() {
 	// Output: upstream got abc-123 <nil>
 }
 
-// A reverse proxy adds the headers of the upstream's response to those that are
-// already there. If the upstream sends an ID too, the client would get two.
+// A reverse proxy adds the headers of the upstream's response to those that are already there. If
+// the upstream sends an ID, too, the client would get two but for the line in ModifyResponse.
 func ExampleMiddleware_reverseProxy() {
 	upstream := httptest.NewServer(reqid.Middleware()(http.NotFoundHandler()))
 	defer upstream.Close()
@@ -204,10 +207,8 @@ func ExampleMiddleware_reverseProxy() {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: reqid.Transport(nil, reqid.Hosts(target.Host)),
-		ModifyResponse: func(res *http.Response) error {
-			res.Header.Del("X-Request-ID")
-			return nil
-		},
+
+		ModifyResponse: func(r *http.Response) error { r.Header.Del("X-Request-ID"); return nil },
 	}
 
 	res := get(reqid.Middleware()(proxy), "/", "abc-123")

@@ -15,9 +15,9 @@ import (
 //	"*.example.com"        every host below example.com, at any depth, not example.com itself
 //	"10.1.2.3", "[::1]:80" an address, as it stands in the URL; names are not resolved
 //
-// Case and one trailing dot do not matter. Names are in ASCII (xn--… for others); a URL
-// whose host is not is never allowed. What counts is the host of the URL, to which the
-// connection goes, not the Host header.
+// Case and one trailing dot do not matter. Names are in ASCII (xn--… for others); a URL whose host
+// is not is never allowed. What counts is the host of the URL, to which the connection goes, not
+// the Host header.
 //
 // It panics if a pattern is none of these.
 func Hosts(patterns ...string) TransportOption {
@@ -25,7 +25,8 @@ func Hosts(patterns ...string) TransportOption {
 	for _, p := range patterns {
 		h, problem := parseHost(p)
 		if problem != "" {
-			panic(fmt.Sprintf("reqid: Hosts(%q): %s: must be a host, host:port or *.domain", p, problem))
+			panic(fmt.Sprintf("reqid: Hosts(%q): %s: must be a host, host:port or *.domain", p,
+				problem))
 		}
 		hosts = append(hosts, h)
 	}
@@ -50,7 +51,8 @@ func parseHost(s string) (h hostPattern, problem string) {
 	if _, err := netip.ParseAddr(s); err != nil {
 		if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
 			host, h.port = s[:i], s[i+1:]
-			if n, err := strconv.ParseUint(h.port, 10, 16); err != nil || n == 0 || h.port != strconv.FormatUint(n, 10) {
+			n, err := strconv.ParseUint(h.port, 10, 16)
+			if err != nil || n == 0 || h.port != strconv.FormatUint(n, 10) {
 				return h, "the port is not a number from 1 to 65535"
 			}
 		}
@@ -108,8 +110,8 @@ func allows(patterns []hostPattern, u *url.URL) bool {
 	return false
 }
 
-// hostName returns s in lower case and without the dot of the root. ok is false if s
-// cannot be a host name: what is not plainly a name must not match a pattern.
+// hostName returns s in lower case and without the dot of the root. ok is false if s cannot be a
+// host name: what is not plainly a name must not match a pattern.
 func hostName(s string) (name string, ok bool) {
 	s = strings.TrimSuffix(s, ".")
 	if s == "" || len(s) > 253 { // RFC 1035, 2.3.4
@@ -121,7 +123,8 @@ func hostName(s string) (name string, ok bool) {
 		}
 		for i := range len(label) {
 			switch c := label[i]; {
-			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-',
+				c == '_':
 			default:
 				return "", false
 			}

@@ -15,8 +15,8 @@ const maxIDLength = 128
 // ErrInvalidID is returned when a string is not a request ID: [Valid] says what is.
 var ErrInvalidID = errors.New("reqid: invalid request ID")
 
-// New returns a new ID: 32 lower-case hexadecimal digits, 128 bits of crypto/rand,
-// never all zero. It is also a valid trace-id of W3C Trace Context.
+// New returns a new ID: 32 lower-case hexadecimal digits, 128 bits of crypto/rand, never all zero.
+// It is also a valid trace-id of W3C Trace Context.
 func New() string {
 	var id [16]byte
 	for id == [16]byte{} {
@@ -27,23 +27,23 @@ func New() string {
 	return string(text[:])
 }
 
-// Valid reports whether id has 1 to 128 bytes, all of them letters and digits of ASCII
-// or one of . _ : / + = @ -, which covers UUIDs, ULIDs, base64 and the IDs of the usual
-// proxies. None of them needs an escape in JSON or in a header.
+// Valid reports whether id has 1 to 128 bytes, all of them letters and digits of ASCII or one of .
+// _ : / + = @ -, which covers UUIDs, ULIDs, base64 and the IDs of the usual proxies. None of them
+// needs an escape in JSON or in a header.
 func Valid(id string) bool {
 	if len(id) == 0 || len(id) > maxIDLength {
 		return false
 	}
+	// Bits instead of comparisons: whether a digit or a letter comes next cannot be predicted.
+	const (
+		low  = (1<<(':'+1) - 1<<'-') | 1<<'+' | 1<<'=' // - . / 0-9 : + =
+		high = (1<<('Z'-63) - 1<<('A'-64)) | (1<<('z'-63) - 1<<('a'-64)) | 1<<('_'-64) | 1<<('@'-64)
+	)
+	allowed, all := [4]uint64{low, high}, uint64(1)
 	for i := range len(id) {
-		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case '-' <= c && c <= ':': // - . / 0-9 :
-		case c == '_', c == '+', c == '=', c == '@':
-		default:
-			return false
-		}
+		all &= allowed[id[i]>>6] >> (id[i] & 63)
 	}
-	return true
+	return all != 0
 }
 
 // single returns the only value if it is a valid ID of at most longest bytes.
@@ -54,8 +54,9 @@ func single(values []string, longest int) (id string, ok bool) {
 	return values[0], true
 }
 
-func invalidID(id string) error {
-	return fmt.Errorf("%w: %s: want 1 to %d of A-Z a-z 0-9 . _ : / + = @ -", ErrInvalidID, quote(id), maxIDLength)
+func invalidID(id string, longest int) error {
+	return fmt.Errorf("%w: %s: want 1 to %d of A-Z a-z 0-9 . _ : / + = @ -",
+		ErrInvalidID, quote(id), longest)
 }
 
 // quote makes what a peer sent fit for an error text, whatever it was.

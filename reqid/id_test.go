@@ -19,8 +19,6 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-var hexID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
 func TestNewIsAlsoATraceID(t *testing.T) {
 	id := reqid.New()
 	assert.Regexp(t, hexID, id)
@@ -33,7 +31,8 @@ func TestNewIsAlsoATraceID(t *testing.T) {
 func TestNewIsNeverAllZero(t *testing.T) {
 	real := rand.Reader
 	t.Cleanup(func() { rand.Reader = real })
-	rand.Reader = io.MultiReader(bytes.NewReader(make([]byte, 32)), strings.NewReader("0123456789abcdef"))
+	rand.Reader = io.MultiReader(bytes.NewReader(make([]byte, 32)),
+		strings.NewReader("0123456789abcdef"))
 	assert.Equal(t, hex.EncodeToString([]byte("0123456789abcdef")), reqid.New())
 }
 
@@ -104,6 +103,12 @@ func TestValid(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want, reqid.Valid(tt.id))
 		})
+	}
+	for b := range 256 {
+		c := string([]byte{byte(b)})
+		want := strings.Contains("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/+=@-", c)
+		assert.Equal(t, want, reqid.Valid(c), "%q", c)
+		assert.Equal(t, want, reqid.Valid("a"+c+"a"), "%q", c)
 	}
 }
 

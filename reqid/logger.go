@@ -5,14 +5,14 @@ import (
 	"log/slog"
 )
 
-// L returns a logger for the request of ctx, for code that logs without passing a
-// context: reqid.L(ctx).Info("done") has requestID and username. It is the one given to
-// [Middleware] by [Logger], otherwise [slog.Default] at the time of the call; it need not
-// have a [LogHandler], and if it has, nothing is added twice. The user is looked up at
-// each record, so a logger kept from before [SetUser] logs it too.
+// L returns a logger for the request of ctx, for code that logs without passing a context:
+// reqid.L(ctx).Info("done") has requestID and username. It is the one given to [Middleware] or
+// [Extract] by [Logger], otherwise [slog.Default] at the time of the call; it need not have a
+// [LogHandler], and if it has, nothing is added twice. The user is looked up at each record, so a
+// logger kept from before [SetUser] logs it, too.
 //
-// A record that is given a context with another request ID gets that one. If ctx has no
-// request ID, L returns [slog.Default].
+// A record that is given a context with another request ID gets that one. If ctx has no request ID,
+// L returns [slog.Default]. Do not make the result the default.
 func L(ctx context.Context) *slog.Logger {
 	s := scopeOf(ctx)
 	if s == nil {
@@ -25,8 +25,8 @@ func L(ctx context.Context) *slog.Logger {
 	if b := s.bound.Load(); b != nil && b.base == base {
 		return b.Logger
 	}
-	h, _ := LogHandler(base.Handler()).(*logHandler)
-	h.bound = s // LogHandler always returns a handler of its own
+	h := newLogHandler(base.Handler())
+	h.bound = s
 	b := &boundLogger{base: base, Logger: slog.New(h)}
 	s.bound.Store(b)
 	return b.Logger

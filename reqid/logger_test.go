@@ -6,8 +6,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -15,35 +13,6 @@ import (
 
 	"github.com/gracekit/gracekit/reqid"
 )
-
-// loggerInRequest returns what L gives inside a request of this ID.
-func loggerInRequest(t testing.TB, log *slog.Logger, id string, opts ...reqid.Option) (l *slog.Logger) {
-	t.Helper()
-	inRequest(t, id, func(ctx context.Context) { l = reqid.L(ctx) }, append(opts, reqid.Logger(log))...)
-	return l
-}
-
-// inRequest calls f with the context of a request of this ID.
-func inRequest(t testing.TB, id string, f func(context.Context), opts ...reqid.Option) {
-	t.Helper()
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("X-Request-ID", id)
-	reqid.Middleware(opts...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		f(r.Context())
-	})).ServeHTTP(httptest.NewRecorder(), r)
-}
-
-// setDefault replaces slog's default logger for one test, and with it what slog
-// changes in package log.
-func setDefault(t *testing.T, logger *slog.Logger) {
-	before, output, flags := slog.Default(), log.Writer(), log.Flags()
-	t.Cleanup(func() {
-		slog.SetDefault(before)
-		log.SetOutput(output)
-		log.SetFlags(flags)
-	})
-	slog.SetDefault(logger)
-}
 
 func TestLUsesTheDefaultAtTheTimeOfTheCall(t *testing.T) {
 	ctx := withID(t, "abc", "alice")
@@ -105,4 +74,40 @@ func TestLWithTheDefaultOfTheStandardLibrary(t *testing.T) {
 		reqid.L(withID(t, "abc", "alice")).WithGroup("g").Info("m", "k", "v")
 	}
 	assert.Equal(t, strings.Repeat("INFO m requestID=abc username=alice g.k=v\n", 3), out.String())
+}
+
+// L puts the ID at the root, once, whatever its logger is and however it is derived.
+func TestLPutsTheIDAtTheRoot(t *testing.T) {
+	for name, wrap := range map[string]func(slog.Handler) slog.Handler{
+		"plain":  func(h slog.Handler) slog.Handler { return h },
+		"ours":   func(h slog.Handler) slog.Handler { return reqid.LogHandler(h) },
+		"hidden": func(h slog.Handler) slog.Handler { return inContext{reqid.LogHandler(h), nil} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			inRequest(t, "id", func(ctx context.Context) {
+				id := reqid.FromContext(ctx)
+				early := reqid.L(ctx).WithGroup("g").With("a", 1)
+				for _, user := range []string{"", "ann", "bob"} {
+					reqid.SetUser(ctx, user)
+					for _, l := range []*slog.Logger{reqid.L(ctx), early,
+						reqid.L(ctx).With("x", 1).WithGroup("h")} {
+						b.Reset()
+						l.Info("m", "k", "v")
+						m := parse(t, b.String())
+						assert.Equal(t, id, m["requestID"])
+						if user == "" {
+							assert.NotContains(t, m, "username")
+						} else {
+							assert.Equal(t, user, m["username"])
+						}
+					}
+				}
+				other := withID(t, "other", "")
+				b.Reset()
+				early.InfoContext(other, "m", "k", "v")
+				assert.Equal(t, "other", parse(t, b.String())["requestID"])
+			}, reqid.Logger(slog.New(wrap(slog.NewJSONHandler(&b, nil)))))
+		})
+	}
 }

@@ -1,49 +1,44 @@
 package reqid
 
 import (
-	"maps"
+	"cmp"
+	"context"
 	"net/http"
 )
 
-// Middleware gives every request an ID, which the handlers inside find by [FromContext]
-// and in the log (see [LogHandler]), and the client in the response header
+// Middleware gives every request an ID. The handlers inside find it by [FromContext], in the log
+// (see [LogHandler]) and in the request's header, and the client finds it in the response header
 // X-Request-ID, whatever the status. It belongs outside of everything that logs.
 //
-// Exactly one inbound X-Request-ID that is [Valid] is adopted; anything else is
-// replaced by a fresh ID. It never refuses a request. By default every peer is trusted
-// to choose an ID, since a valid one can do no harm in a log; see [Trust].
+// Exactly one inbound X-Request-ID that is [Valid] is adopted; anything else is replaced by a fresh
+// ID. It never refuses a request. By default every peer is trusted to choose an ID, since a valid
+// one can do no harm in a log; see [Trust].
 //
-// The request that the next handler gets carries the same ID: where an inbound value
-// was replaced, its header is replaced too (in a copy of the header map), so that a
-// proxy or a handler that reads the header itself never works on the raw value. Where
-// there was none, none is added. An X-Root-Request-ID that does not count is replaced
-// under [Chain], and removed otherwise.
+// The ID stands on the header of the request before the next handler runs, so whatever reads it
+// there (a reverse proxy, an access log, another library's middleware) works on the same ID and
+// never on a raw value. The same holds for X-Root-Request-ID: it has the root, or is removed. The
+// header map itself is changed, not a copy, so an outer handler sees the ID, too.
 //
-// A Middleware inside another one, such as one around a whole server and one around a
-// route, does nothing but set its own response header to the ID of the outer one. An ID
-// that was put by [NewContext] into, say, the server's BaseContext, is not taken for
-// one of the request.
+// A Middleware inside another one, such as one around a whole server and one around a route, only
+// sets its own headers to the ID of the outer one. An ID that [NewContext] put into, say, the
+// server's BaseContext is not taken for one of the request.
 //
-// The response header is set before the next handler runs and is the handler's from
-// then on: ResponseWriter is not wrapped. A reverse proxy that adds the headers of an
-// upstream which also sends X-Request-ID would answer with two of them; delete the
-// upstream's in its ModifyResponse (see the example). [http.Header.Set] in a handler
-// replaces the ID.
+// The response header is the handler's once it is set: ResponseWriter is not wrapped.
+// [http.Header.Set] in a handler replaces the ID. A handler that hijacks the connection, such as
+// one for WebSockets, writes the header of its own response and so has to add the ID itself.
 //
-// It costs at most 4 allocations a request. What Middleware returns panics if it is given a
-// nil handler.
-func Middleware(opts ...Option) func(http.Handler) http.Handler {
-	c := config{
-		header:   defaultHeader,
-		maxLen:   maxIDLength,
-		trust:    func(*http.Request) bool { return true },
-		generate: New,
-	}
-	for _, o := range opts {
-		if o != nil {
-			o.apply(&c)
-		}
-	}
+// An [httputil.ReverseProxy] adds the headers of the upstream's response to those that are already
+// there. If the upstream sends an X-Request-ID, too, the client would get two of them. This line in
+// the proxy keeps the one of Middleware:
+//
+//	ModifyResponse: func(r *http.Response) error { r.Header.Del("X-Request-ID"); return nil },
+//
+// It costs at most 3 allocations a request. What Middleware returns panics if it is given a nil
+// handler.
+//
+// [httputil.ReverseProxy]: https://pkg.go.dev/net/http/httputil#ReverseProxy
+func Middleware(opts ...MiddlewareOption) func(http.Handler) http.Handler {
+	c := newConfig(opts)
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("reqid: Middleware: the handler is nil")
@@ -58,6 +53,7 @@ const (
 	headerRoot        = "X-Root-Request-Id"
 	headerTraceParent = "Traceparent"
 	headerTraceState  = "Tracestate"
+	headerBaggage     = "Baggage"
 )
 
 type middleware struct {
@@ -66,83 +62,99 @@ type middleware struct {
 }
 
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s := scopeOf(r.Context()); s != nil && s.served {
-		w.Header()[m.header] = []string{s.id}
-		m.next.ServeHTTP(w, r)
-		return
+	in := inbound{id: r.Header[m.header], root: r.Header[headerRoot]}
+	s := scopeOf(r.Context())
+	var values *[2]string
+	if s != nil && s.served {
+		values = new([2]string)
+	} else {
+		c := &requestContext{scopeContext: scopeContext{Context: r.Context()}}
+		s, values = &c.scope, &c.header
+		s.served = true
+		in.untrusted = m.trust != nil && !m.trust(r)
+		if in.traceparent = r.Header[headerTraceParent]; in.traceparent != nil {
+			in.tracestate = r.Header[headerTraceState] // which says nothing without it
+		}
+		in.baggage = r.Header[headerBaggage]
+		m.begin(r.Context(), s, &in)
+		r = r.WithContext(c)
 	}
-	trusted := m.trust(r)
-	c := &scopeContext{Context: r.Context()}
-	s := &c.scope
-	m.begin(s, r.Header, trusted)
-	s.header[0] = s.id
-	w.Header()[m.header] = s.header[:] // its capacity is 1: Add copies it
-	r = r.WithContext(c)
-	m.replaceHeaders(r, s, trusted)
+	values[0], values[1] = s.id, s.id
+	w.Header()[m.header] = values[0:1:1] // its capacity is 1: Add copies it
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	if !holds(in.id, s.id) {
+		r.Header[m.header] = values[1:2:2]
+	}
+	switch {
+	case s.root == "" && in.root != nil:
+		delete(r.Header, headerRoot)
+	case s.root != "" && !holds(in.root, s.root):
+		r.Header[headerRoot] = []string{s.root}
+	}
 	m.next.ServeHTTP(w, r)
 }
 
-// begin decides on the ID of a request.
-func (m *middleware) begin(s *scope, h http.Header, trusted bool) {
-	s.served = true
-	s.logger = m.logger
-	var inbound string
-	if trusted {
-		values := h[m.header]
-		inbound, _ = single(values, m.maxLen)
-		traceID := s.readTrace(h[headerTraceParent], h[headerTraceState])
-		missing := len(values) == 0 || len(values) == 1 && values[0] == ""
-		if m.adoptTrace && missing {
-			inbound = traceID
+// requestContext also has room for the ID as the value of two headers, which saves allocations.
+type requestContext struct {
+	scopeContext
+	header [2]string
+}
+
+// inbound has all values of the headers that a request or a message came with.
+type inbound struct {
+	id, root, traceparent, tracestate, baggage []string
+
+	untrusted bool // none of them counts
+}
+
+// begin decides on the ID of a request, and keeps the headers that are to be passed on.
+func (c *config) begin(ctx context.Context, s *scope, in *inbound) {
+	s.logger = c.logger
+	var caller string
+	if !in.untrusted {
+		caller, _ = single(in.id, c.maxLen)
+		s.readTrace(in)
+		s.baggage = list(in.baggage, maxBaggage)
+	}
+	missing := in.untrusted || len(in.id) == 0 || len(in.id) == 1 && in.id[0] == ""
+	if missing && c.adoptTrace {
+		caller = c.trace(ctx, in)
+	}
+	if caller != "" {
+		if !in.untrusted {
+			s.root, _ = single(in.root, c.maxLen)
 		}
+		if !c.chain {
+			s.id = caller
+			return
+		}
+		s.parent = caller
 	}
-	if inbound != "" && !m.chain {
-		s.id = inbound
-		return
+	if c.generate != nil {
+		s.id = c.generate(ctx)
 	}
-	s.id = m.generate()
-	if !Valid(s.id) { // a Generator of the user's
+	if c.generate == nil || !Valid(s.id) {
 		s.id = New()
 	}
-	if !m.chain {
-		return
-	}
-	s.parent = inbound
-	if inbound == "" {
-		s.root = s.id
-		return
-	}
-	var ok bool
-	if s.root, ok = single(h[headerRoot], m.maxLen); !ok {
-		s.root = inbound
+	if c.chain && s.root == "" {
+		s.root = cmp.Or(caller, s.id)
 	}
 }
 
-// replaceHeaders makes the ID headers of r, if it has any, say what s says. r is
-// already a copy, but its header map is not.
-func (m *middleware) replaceHeaders(r *http.Request, s *scope, trusted bool) {
-	root := s.root
-	if !m.chain && trusted { // it is not ours, but a proxy may pass it on
-		root, _ = single(r.Header[headerRoot], m.maxLen)
+// trace returns the trace ID to adopt: that of the span in ctx or else the inbound one. A stranger
+// does not choose it, also not by way of a tracer that goes on with the stranger's trace.
+func (c *config) trace(ctx context.Context, in *inbound) string {
+	inbound := new(scope).readTrace(in)
+	if c.span != nil {
+		id := c.span(ctx)
+		if Valid(id) && !isZero(id) && !(in.untrusted && id == inbound) {
+			return id
+		}
 	}
-	staleID := differs(r.Header[m.header], s.id)
-	staleRoot := differs(r.Header[headerRoot], root)
-	if !staleID && !staleRoot {
-		return
+	if in.untrusted {
+		return ""
 	}
-	r.Header = maps.Clone(r.Header)
-	if staleID {
-		r.Header[m.header] = []string{s.id}
-	}
-	switch {
-	case staleRoot && root == "":
-		delete(r.Header, headerRoot)
-	case staleRoot:
-		r.Header[headerRoot] = []string{root}
-	}
-}
-
-// differs reports whether there are values and they are not only this one.
-func differs(values []string, only string) bool {
-	return len(values) > 1 || len(values) == 1 && values[0] != only
+	return inbound
 }

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -21,43 +23,9 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// seen is what a request looked like from inside.
-type seen struct {
-	id     string
-	header http.Header // of the request
-	sent   metadata
-	logged map[string]any
-}
-
-// serve sends a request with these header values, as they are, through Middleware.
-func serve(t testing.TB, header http.Header, opts ...reqid.Option) (seen, *http.Response) {
-	t.Helper()
-	var (
-		got seen
-		out bytes.Buffer
-	)
-	log := slog.New(reqid.LogHandler(slog.NewJSONHandler(&out, nil)))
-	h := reqid.Middleware(opts...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got.id = reqid.FromContext(r.Context())
-		got.header = r.Header
-		got.sent = inject(r.Context())
-		log.InfoContext(r.Context(), "m")
-		w.WriteHeader(http.StatusTeapot)
-	}))
-	r := httptest.NewRequest("GET", "/", nil)
-	before := header.Clone()
-	if header != nil {
-		r.Header = header
-	}
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	assert.Equal(t, before, header, "the caller's header map was changed")
-	require.NoError(t, json.Unmarshal(out.Bytes(), &got.logged))
-	return got, rec.Result()
-}
-
 func TestMiddlewareAdoptsAValidID(t *testing.T) {
-	for _, id := range []string{"a", "123e4567-e89b-12d3-a456-426614174000", strings.Repeat("a", 128)} {
+	for _, id := range []string{"a", "123e4567-e89b-12d3-a456-426614174000",
+		strings.Repeat("a", 128)} {
 		got, res := serve(t, http.Header{"X-Request-Id": {id}})
 		assert.Equal(t, id, got.id)
 		assert.Equal(t, []string{id}, res.Header.Values("X-Request-ID"))
@@ -73,12 +41,16 @@ var hostileIDs = []struct {
 }{
 	{"empty", []string{""}},
 	{"two", []string{"a", "b"}},
+	{"two, one of them empty", []string{"a", ""}},
 	{"two alike", []string{"a", "a"}},
 	{"list", []string{"a,b"}},
 	{"129 characters", []string{strings.Repeat("a", 129)}},
 	{"900 KB", []string{strings.Repeat("a", 900<<10)}},
 	{"CR LF", []string{"a\r\nSet-Cookie: b=c"}},
+	{"line feed at the end", []string{"a\n"}},
 	{"folded line", []string{"a b"}},
+	{"spaces around", []string{" a "}},
+	{"full-width digit", []string{"a１"}},
 	{"quotes", []string{`"a"`}},
 	{"JSON", []string{`","level":"error`}},
 	{"U+2028", []string{"a\u2028b"}},
@@ -94,7 +66,7 @@ func TestMiddlewareReplacesTheRest(t *testing.T) {
 			assert.Equal(t, []string{got.id}, res.Header.Values("X-Request-ID"))
 			assert.Equal(t, got.id, got.logged["requestID"])
 			assert.Equal(t, http.StatusTeapot, res.StatusCode)
-			assert.Equal(t, http.Header{"X-Request-Id": {got.id}, "Accept": {"*/*"}}, got.header, "a proxy must not send the raw value on")
+			assert.Equal(t, http.Header{"X-Request-Id": {got.id}, "Accept": {"*/*"}}, got.header)
 		})
 	}
 }
@@ -104,22 +76,24 @@ func TestMiddlewareMakesAMissingID(t *testing.T) {
 	assert.Regexp(t, hexID, got.id)
 	assert.Equal(t, got.id, res.Header.Get("X-Request-ID"))
 	assert.Equal(t, got.id, got.logged["requestID"])
-	assert.NotContains(t, got.header, "X-Request-Id")
 	again, _ := serve(t, nil)
 	assert.NotEqual(t, got.id, again.id)
 }
 
-// The same over a real connection, where net/http has its say first: whatever it lets through
-// is served, and nothing raw is logged.
+// The same over a real connection, where net/http has its say first: whatever it lets through is
+// served, and nothing raw is logged.
 func TestMiddlewareOverAConnection(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(reqid.LogHandler(slog.NewJSONHandler(lockedWriter{new(sync.Mutex), &out}, nil)))
-	srv := httptest.NewServer(reqid.Middleware()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(reqid.Middleware()(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
 		log.InfoContext(r.Context(), "served")
 	})))
 	defer srv.Close()
 	tests := []struct{ name, lines string }{
 		{"none", ""},
+		{"empty", "X-Request-ID:\r\n"},
+		{"Latin-1", "x-REQUEST-id: evil\xe9\r\n"},
 		{"two", "X-Request-ID: evil\r\nx-request-id: evil\r\n"},
 		{"folded line", "X-Request-ID: evil\r\n evil\r\n"},
 		{"900 KB", "X-Request-ID: evil" + strings.Repeat("a", 900<<10) + "\r\n"},
@@ -133,7 +107,8 @@ func TestMiddlewareOverAConnection(t *testing.T) {
 			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 			require.NoError(t, err)
 			defer conn.Close()
-			_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n", tt.lines)
+			_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n",
+				tt.lines)
 			require.NoError(t, err)
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			require.NoError(t, err)
@@ -157,7 +132,8 @@ func TestTrust(t *testing.T) {
 	assert.Equal(t, metadata{"x-request-id": {"abc"}, "traceparent": {traceParent}}, got.sent)
 
 	nobody := reqid.Trust(func(*http.Request) bool { return false })
-	for _, opts := range [][]reqid.Option{{nobody}, {nobody, reqid.AdoptTrace()}, {nobody, reqid.Chain()}} {
+	for _, opts := range [][]reqid.MiddlewareOption{{nobody}, {nobody, reqid.AdoptTrace()},
+		{nobody, reqid.Chain()}} {
 		got, res := serve(t, header(), opts...)
 		assert.Regexp(t, hexID, got.id)
 		assert.NotEqual(t, specTrace, got.id)
@@ -178,18 +154,35 @@ func TestMaxLen(t *testing.T) {
 }
 
 func TestHeaderOption(t *testing.T) {
-	got, res := serve(t, http.Header{"X-Correlation-Id": {"abc"}, "X-Request-Id": {"other"}}, reqid.Header("x-correlation-ID"))
-	assert.Equal(t, "abc", got.id)
-	assert.Equal(t, "abc", res.Header.Get("X-Correlation-ID"))
-	assert.NotContains(t, res.Header, "X-Request-Id")
+	for _, inbound := range []http.Header{nil, {"X-Correlation-Id": {"abc"}}} {
+		var inside []string
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+		r.Header = inbound.Clone()
+		reqid.Middleware(reqid.Header("x-correlation-ID"))(http.HandlerFunc(
+			func(_ http.ResponseWriter, r *http.Request) {
+				inside = []string{reqid.FromContext(r.Context()), r.Header.Get("X-Correlation-ID")}
+			})).ServeHTTP(w, r)
+		id := w.Header().Get("X-Correlation-ID")
+		assert.True(t, reqid.Valid(id))
+		assert.Equal(t, []string{id, id}, inside)
+		assert.Equal(t, inbound != nil, id == "abc")
+		assert.NotContains(t, w.Header(), "X-Request-Id")
+	}
 }
 
 func TestGenerator(t *testing.T) {
-	got, _ := serve(t, nil, reqid.Generator(func() string { return "mine-1" }))
+	returns := func(id string) reqid.Option {
+		return reqid.Generator(func(context.Context) string { return id })
+	}
+	got, _ := serve(t, nil, returns("mine-1"))
 	assert.Equal(t, "mine-1", got.id)
-	got, _ = serve(t, nil, reqid.Generator(func() string { return "not\nvalid" }))
-	assert.Regexp(t, hexID, got.id)
-	got, _ = serve(t, http.Header{"X-Request-Id": {"abc"}}, reqid.Generator(func() string { panic("not needed") }))
+	for _, bad := range []string{"", "a b", "a\r\nb", "é", strings.Repeat("x", 129)} {
+		got, res := serve(t, nil, returns(bad))
+		assert.Regexp(t, hexID, got.id, "%q", bad)
+		assert.Equal(t, got.id, res.Header.Get("X-Request-ID"))
+	}
+	unwanted := reqid.Generator(func(context.Context) string { panic("not needed") })
+	got, _ = serve(t, http.Header{"X-Request-Id": {"abc"}}, unwanted)
 	assert.Equal(t, "abc", got.id)
 }
 
@@ -197,18 +190,27 @@ func TestAdoptTrace(t *testing.T) {
 	tests := []struct {
 		name   string
 		header http.Header
-		opts   []reqid.Option
+		opts   []reqid.MiddlewareOption
 		want   string // "" is a fresh ID
 	}{
-		{"no ID", http.Header{"Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace()}, specTrace},
-		{"empty ID", http.Header{"X-Request-Id": {""}, "Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace()}, specTrace},
-		{"short IDs wanted", http.Header{"Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace(), reqid.MaxLen(8)}, specTrace},
-		{"unknown flags", http.Header{"Traceparent": {"00-" + specTrace + "-" + specParent + "-ff"}}, []reqid.Option{reqid.AdoptTrace()}, specTrace},
-		{"an ID wins", http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace()}, "abc"},
-		{"a replaced ID is replaced by a fresh one", http.Header{"X-Request-Id": {"a b"}, "Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace()}, ""},
-		{"no trace", nil, []reqid.Option{reqid.AdoptTrace()}, ""},
-		{"bad trace", http.Header{"Traceparent": {strings.ToUpper(traceParent)}}, []reqid.Option{reqid.AdoptTrace()}, ""},
-		{"two traces", http.Header{"Traceparent": {traceParent, traceParent}}, []reqid.Option{reqid.AdoptTrace()}, ""},
+		{"no ID", http.Header{"Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, specTrace},
+		{"empty ID", http.Header{"X-Request-Id": {""}, "Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, specTrace},
+		{"short IDs wanted", http.Header{"Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace(), reqid.MaxLen(8)}, specTrace},
+		{"unknown flags", http.Header{"Traceparent": {"00-" + specTrace + "-" + specParent +
+			"-ff"}}, []reqid.MiddlewareOption{reqid.AdoptTrace()}, specTrace},
+		{"an ID wins", http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, "abc"},
+		{"a replaced ID is replaced by a fresh one",
+			http.Header{"X-Request-Id": {"a b"}, "Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, ""},
+		{"no trace", nil, []reqid.MiddlewareOption{reqid.AdoptTrace()}, ""},
+		{"bad trace", http.Header{"Traceparent": {strings.ToUpper(traceParent)}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, ""},
+		{"two traces", http.Header{"Traceparent": {traceParent, traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, ""},
 		{"not asked for", http.Header{"Traceparent": {traceParent}}, nil, ""},
 	}
 	for _, tt := range tests {
@@ -225,10 +227,143 @@ func TestAdoptTrace(t *testing.T) {
 	}
 }
 
+// A tracer around Middleware has begun a trace that no inbound header knows.
+func TestSpanMakesBothIDsTheSameAtTheFirstHop(t *testing.T) {
+	const own = "0af7651916cd43dd8448eb211c80319c"
+	span := func(id string) reqid.Option {
+		return reqid.Span(func(context.Context) string { return id })
+	}
+	nobody := reqid.Trust(func(*http.Request) bool { return false })
+	traced := http.Header{"Traceparent": {traceParent}}
+	tests := []struct {
+		name   string
+		header http.Header
+		opts   []reqid.MiddlewareOption
+		want   string // "" is a fresh ID
+	}{
+		{"first hop", nil, []reqid.MiddlewareOption{span(own)}, own},
+		{"the span counts more", traced, []reqid.MiddlewareOption{span(own)}, own},
+		{"no span", traced, []reqid.MiddlewareOption{span("")}, specTrace},
+		{"no span, as OpenTelemetry says it", traced,
+			[]reqid.MiddlewareOption{span(strings.Repeat("0", 32))}, specTrace},
+		{"not valid", nil, []reqid.MiddlewareOption{span("a b")}, ""},
+		{"no trace at all", nil, []reqid.MiddlewareOption{span("")}, ""},
+		{"an ID wins", http.Header{"X-Request-Id": {"abc"}}, []reqid.MiddlewareOption{span(own)},
+			"abc"},
+		{"an ID that is not valid", http.Header{"X-Request-Id": {"a b"}},
+			[]reqid.MiddlewareOption{span(own)}, ""},
+		{"a stranger, a trace of our own", traced, []reqid.MiddlewareOption{span(own), nobody},
+			own},
+		{"a stranger's trace", traced, []reqid.MiddlewareOption{span(specTrace), nobody}, ""},
+		{"a stranger, no span", traced, []reqid.MiddlewareOption{span(""), nobody}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, _ := serve(t, tt.header, tt.opts...)
+			if tt.want == "" {
+				assert.Regexp(t, hexID, got.id)
+				assert.NotContains(t, []string{own, specTrace}, got.id)
+			} else {
+				assert.Equal(t, tt.want, got.id)
+			}
+		})
+	}
+}
+
+func TestGeneratorAndSpanSeeTheRequest(t *testing.T) {
+	type key struct{}
+	fromContext := func(ctx context.Context) string {
+		id, _ := ctx.Value(key{}).(string)
+		return id
+	}
+	for _, opt := range []reqid.Option{reqid.Generator(fromContext), reqid.Span(fromContext)} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r = r.WithContext(context.WithValue(r.Context(), key{}, "of-this-request"))
+		w := httptest.NewRecorder()
+		reqid.Middleware(opt)(http.NotFoundHandler()).ServeHTTP(w, r)
+		assert.Equal(t, "of-this-request", w.Header().Get("X-Request-ID"))
+	}
+}
+
+// Whoever reads the header, inside or outside, before or after, finds the ID that is in the log.
+func TestAGeneratedIDStandsOnTheRequest(t *testing.T) {
+	for _, opts := range [][]reqid.MiddlewareOption{nil, {reqid.Chain()}} {
+		var inside, upstream http.Header
+		proxied := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+			r *http.Request) {
+			upstream = r.Header
+		}))
+		defer proxied.Close()
+		target, err := url.Parse(proxied.URL)
+		require.NoError(t, err)
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		h := reqid.Middleware(opts...)(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			inside = r.Header.Clone()
+			proxy.ServeHTTP(w, r)
+		}))
+		for _, header := range []http.Header{nil, {}, {"X-Request-Id": {"a b"}}} {
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+			r.Header = header.Clone()
+			h.ServeHTTP(w, r)
+			want := w.Header().Values("X-Request-ID")
+			require.Len(t, want, 1)
+			assert.Equal(t, want, inside["X-Request-Id"])
+			assert.Equal(t, want, upstream["X-Request-Id"])
+			if header != nil {
+				assert.Equal(t, want, r.Header["X-Request-Id"], "an access log around it")
+			}
+			if opts != nil {
+				assert.Equal(t, want, upstream["X-Root-Request-Id"])
+			}
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Without the line that Middleware's doc gives, a ReverseProxy makes them two.
+func TestOneIDBehindAReverseProxyWhoseUpstreamHasIDs(t *testing.T) {
+	for _, chain := range []reqid.MiddlewareOption{nil, reqid.Chain()} {
+		upstream := httptest.NewServer(reqid.Middleware(chain)(http.NotFoundHandler()))
+		defer upstream.Close()
+		target, err := url.Parse(upstream.URL)
+		require.NoError(t, err)
+		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+		}}
+		answer := func() []string {
+			w := httptest.NewRecorder()
+			reqid.Middleware()(proxy).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			return w.Header().Values("X-Request-ID")
+		}
+		assert.Len(t, answer(), 2)
+		proxy.ModifyResponse = func(r *http.Response) error {
+			r.Header.Del("X-Request-ID")
+			return nil
+		}
+		assert.Len(t, answer(), 1)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// A service without Chain between two that have it does not cut the chain.
+func TestTheRootPassesThroughAServiceWithoutChain(t *testing.T) {
+	got, _ := serve(t, http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"first"}})
+	assert.Equal(t, metadata{"x-request-id": {"caller"}, "x-root-request-id": {"first"}}, got.sent)
+	assert.Equal(t, "first", got.logged["rootRequestID"])
+	assert.NotContains(t, got.logged, "parentRequestID")
+}
+
 func TestMiddlewareKeepsTheTraceContext(t *testing.T) {
-	header := http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}, "Tracestate": {"a=b", "c=d"}}
+	header := http.Header{
+		"X-Request-Id": {"abc"}, "Traceparent": {traceParent},
+		"Tracestate": {"a=b", "c=d"}, "Baggage": {"k=v", "l=w"},
+	}
 	got, _ := serve(t, header)
-	assert.Equal(t, metadata{"x-request-id": {"abc"}, "traceparent": {traceParent}, "tracestate": {"a=b,c=d"}}, got.sent)
+	assert.Equal(t, metadata{
+		"x-request-id": {"abc"}, "traceparent": {traceParent},
+		"tracestate": {"a=b,c=d"}, "baggage": {"k=v,l=w"},
+	}, got.sent)
 	assert.Equal(t, header, got.header)
 }
 
@@ -236,18 +371,25 @@ func TestChain(t *testing.T) {
 	tests := []struct {
 		name         string
 		header       http.Header
-		opts         []reqid.Option
+		opts         []reqid.MiddlewareOption
 		parent, root string // root "" is the ID itself
 	}{
 		{"first hop", nil, nil, "", ""},
-		{"second hop", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"caller"}}, nil, "caller", "caller"},
-		{"third hop", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"first"}}, nil, "caller", "first"},
-		{"a caller without Chain", http.Header{"X-Request-Id": {"caller"}}, nil, "caller", "caller"},
-		{"root not valid", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"a b"}}, nil, "caller", "caller"},
-		{"two roots", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"a", "b"}}, nil, "caller", "caller"},
+		{"second hop", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"caller"}},
+			nil, "caller", "caller"},
+		{"third hop", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"first"}}, nil,
+			"caller", "first"},
+		{"a caller without Chain", http.Header{"X-Request-Id": {"caller"}}, nil, "caller",
+			"caller"},
+		{"root not valid", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"a b"}},
+			nil, "caller", "caller"},
+		{"two roots", http.Header{"X-Request-Id": {"caller"}, "X-Root-Request-Id": {"a", "b"}}, nil,
+			"caller", "caller"},
 		{"root without an ID", http.Header{"X-Root-Request-Id": {"first"}}, nil, "", ""},
-		{"ID not valid", http.Header{"X-Request-Id": {"a b"}, "X-Root-Request-Id": {"first"}}, nil, "", ""},
-		{"trace-id", http.Header{"Traceparent": {traceParent}}, []reqid.Option{reqid.AdoptTrace()}, specTrace, specTrace},
+		{"ID not valid", http.Header{"X-Request-Id": {"a b"}, "X-Root-Request-Id": {"first"}}, nil,
+			"", ""},
+		{"trace-id", http.Header{"Traceparent": {traceParent}},
+			[]reqid.MiddlewareOption{reqid.AdoptTrace()}, specTrace, specTrace},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,11 +410,8 @@ func TestChain(t *testing.T) {
 			assert.Equal(t, got.id, res.Header.Get("X-Request-ID"))
 			assert.Equal(t, []string{got.id}, got.sent["x-request-id"])
 			assert.Equal(t, []string{root}, got.sent["x-root-request-id"])
-			for key, want := range map[string]string{"X-Request-Id": got.id, "X-Root-Request-Id": root} {
-				if _, ok := tt.header[key]; ok {
-					assert.Equal(t, []string{want}, got.header[key], "what a proxy sends on")
-				}
-			}
+			assert.Equal(t, []string{root}, got.header["X-Root-Request-Id"],
+				"what a proxy sends on")
 		})
 	}
 }
@@ -328,13 +467,18 @@ func TestChainOverThreeServices(t *testing.T) {
 }
 
 func TestNestedMiddlewareKeepsIDAndUser(t *testing.T) {
-	for _, inner := range [][]reqid.Option{nil, {reqid.Chain()}, {reqid.Trust(func(*http.Request) bool { return false })}, {reqid.Header("X-Correlation-ID")}} {
+	nobody := reqid.Trust(func(*http.Request) bool { return false })
+	for _, inner := range []reqid.MiddlewareOption{nil, reqid.Chain(), nobody,
+		reqid.Header("X-Correlation-ID")} {
 		var userOutside string
 		var outer, id string
 		h := reqid.Middleware()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			outer = reqid.FromContext(r.Context())
-			reqid.Middleware(inner...)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			reqid.Middleware(inner)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				id = reqid.FromContext(r.Context())
+				for key := range w.Header() {
+					assert.Equal(t, []string{id}, r.Header[key])
+				}
 				reqid.SetUser(r.Context(), "alice")
 			})).ServeHTTP(w, r)
 			userOutside = reqid.User(r.Context())
@@ -384,7 +528,9 @@ func TestMiddlewareDoesNotWrapTheResponseWriter(t *testing.T) {
 func TestTheHeaderIsThereWhenTheHandlerPanics(t *testing.T) {
 	rec := httptest.NewRecorder()
 	assert.PanicsWithValue(t, "bug", func() {
-		reqid.Middleware()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("bug") })).
+		reqid.Middleware()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			panic("bug")
+		})).
 			ServeHTTP(rec, httptest.NewRequest("GET", "/", nil))
 	})
 	assert.Regexp(t, hexID, rec.Header().Get("X-Request-ID"))
@@ -393,7 +539,8 @@ func TestTheHeaderIsThereWhenTheHandlerPanics(t *testing.T) {
 func TestConcurrentRequestsKeepTheirIDs(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(reqid.LogHandler(textHandler(lockedWriter{new(sync.Mutex), &out})))
-	h := reqid.Middleware(reqid.Logger(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := reqid.Middleware(reqid.Logger(log))(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		id := r.Header.Get("X-Request-ID")
 		reqid.SetUser(r.Context(), "user-of-"+id)
 		log.InfoContext(r.Context(), "m", "want", id)
@@ -423,5 +570,44 @@ func TestConcurrentRequestsKeepTheirIDs(t *testing.T) {
 		require.NoError(t, err, line)
 		assert.Equal(t, want, id)
 		assert.Equal(t, "user-of-"+want, user)
+	}
+}
+
+// What a handler, such as a proxy, reads as root is the root, and never what a stranger chose.
+func TestTheRootOnTheRequest(t *testing.T) {
+	long := strings.Repeat("r", 129)
+	for name, tt := range map[string]struct {
+		sent, want []string
+		opts       []reqid.MiddlewareOption
+	}{
+		"passed by": {sent: []string{"root"}, want: []string{"root"}},
+		"untrusted": {sent: []string{"root"},
+			opts: []reqid.MiddlewareOption{reqid.Trust(func(*http.Request) bool { return false })}},
+		"two":    {sent: []string{"root", "root"}},
+		"long":   {sent: []string{long}},
+		"quotes": {sent: []string{`","level":"error`}},
+		"none":   {},
+		"chain": {sent: []string{"root"}, want: []string{"root"},
+			opts: []reqid.MiddlewareOption{reqid.Chain()}},
+		"chain, not valid": {sent: []string{`"`}, want: []string{"caller"},
+			opts: []reqid.MiddlewareOption{reqid.Chain()}},
+		"chain, none": {want: []string{"caller"},
+			opts: []reqid.MiddlewareOption{reqid.Chain()}},
+		"longer than MaxLen": {sent: []string{"0123456789"},
+			opts: []reqid.MiddlewareOption{reqid.MaxLen(9)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header.Set("X-Request-ID", "caller")
+			if tt.sent != nil {
+				r.Header["X-Root-Request-Id"] = tt.sent
+			}
+			reqid.Middleware(tt.opts...)(http.HandlerFunc(func(_ http.ResponseWriter,
+				r *http.Request) {
+				got = r.Header.Values("X-Root-Request-ID")
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			assert.Equal(t, tt.want, got)
+		})
 	}
 }

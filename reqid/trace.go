@@ -6,7 +6,7 @@ import (
 )
 
 // Trace returns the trace context that the request of ctx came with from a trusted peer, and
-// whether there was one.
+// whether there was one. [TraceState] has the rest of it.
 func Trace(ctx context.Context) (TraceParent, bool) {
 	s := scopeOf(ctx)
 	if s == nil || s.traceparent == "" {
@@ -16,33 +16,50 @@ func Trace(ctx context.Context) (TraceParent, bool) {
 	return t, err == nil
 }
 
-// Trace context beyond these sizes, in bytes, is not passed on: a receiver is told to
-// disallow only prohibitively large headers, and to expect tracestate up to 512.
+// TraceState returns the tracestate that belongs to [Trace], several headers joined by commas, or
+// "". It is the text that [Transport] and [Inject] send on; nothing in it has been checked but that
+// it fits into a header.
+func TraceState(ctx context.Context) string {
+	if s := scopeOf(ctx); s != nil {
+		return s.tracestate
+	}
+	return ""
+}
+
+// Longer ones, in bytes, are not passed on. The W3C asks to pass on at least 512 bytes of
+// tracestate and 8,192 of baggage.
 const (
 	maxTraceParent = 512
 	maxTraceState  = 4096
+	maxBaggage     = 8192
 )
 
-// readTrace takes over what a peer sent as traceparent and tracestate, and returns its
-// trace-id. Without a usable traceparent there is no tracestate either.
-func (s *scope) readTrace(traceparent, tracestate []string) (traceID string) {
-	if len(traceparent) != 1 || !sendable(traceparent[0], maxTraceParent) {
+// readTrace takes over what a peer sent as traceparent and tracestate, and returns its trace-id.
+// Without a usable traceparent there is no tracestate either.
+func (s *scope) readTrace(in *inbound) (traceID string) {
+	if len(in.traceparent) != 1 || !sendable(in.traceparent[0], maxTraceParent) {
 		return ""
 	}
-	t, problem := parseTraceParent(traceparent[0])
+	t, problem := parseTraceParent(in.traceparent[0])
 	if problem != "" {
 		return ""
 	}
-	s.traceparent = traceparent[0]
-	// Several header lines are one list (RFC 9110, 5.3).
-	if state := strings.Join(tracestate, ","); sendable(state, maxTraceState) {
-		s.tracestate = state
-	}
+	s.traceparent = in.traceparent[0]
+	s.tracestate = list(in.tracestate, maxTraceState)
 	return t.traceID
 }
 
-// sendable reports whether s can stand in a header as it is. net/http would refuse the
-// whole request otherwise.
+// list returns several header lines as the one list that they are (RFC 9110, 5.3), or "" if that
+// cannot be sent on.
+func list(values []string, longest int) string {
+	if s := strings.Join(values, ","); sendable(s, longest) {
+		return s
+	}
+	return ""
+}
+
+// sendable reports whether s can stand in a header as it is. net/http would refuse the whole
+// request otherwise.
 func sendable(s string, longest int) bool {
 	if len(s) > longest {
 		return false

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// ErrInvalidTraceParent is returned when a traceparent is not one that W3C Trace
-// Context lets a receiver use.
+// ErrInvalidTraceParent is returned when a traceparent is not one that W3C Trace Context lets a
+// receiver use.
 var ErrInvalidTraceParent = errors.New("reqid: invalid traceparent")
 
-// A TraceParent is the content of a traceparent header. Its values are comparable; the
-// zero value is no trace.
+// A TraceParent is the content of a traceparent header. Its values are comparable; the zero value
+// is no trace.
 type TraceParent struct {
 	traceID  string
 	parentID string
@@ -26,11 +26,11 @@ const (
 	traceParentLength = 55
 )
 
-// ParseTraceParent parses a traceparent header by the rules of [W3C Trace Context]
-// (level 2, which includes level 1). Version 00 has exactly 55 characters. A higher
-// version is read as far as 00 goes and may continue after a dash; of its flags only
-// "sampled" is read. Hexadecimal digits are in lower case, the two IDs are not zero,
-// and ff is no version. Unknown flags are ignored, not refused.
+// ParseTraceParent parses a traceparent header by the rules of [W3C Trace Context] (level 2, which
+// includes level 1). Version 00 has exactly 55 characters. A higher version is read as far as 00
+// goes and may continue after a dash; of its flags only "sampled" is read. Hexadecimal digits are
+// in lower case, the two IDs are not zero, and ff is no version. Unknown flags are ignored, not
+// refused.
 //
 // The error Is [ErrInvalidTraceParent] and says what was wrong.
 //
@@ -43,8 +43,7 @@ func ParseTraceParent(s string) (TraceParent, error) {
 	return t, nil
 }
 
-// parseTraceParent names the problem instead of making an error, since most callers
-// drop it.
+// parseTraceParent names the problem instead of making an error, since most callers drop it.
 func parseTraceParent(s string) (t TraceParent, problem string) {
 	if len(s) < traceParentLength {
 		return t, "want at least 55 characters"
@@ -79,24 +78,21 @@ func parseTraceParent(s string) (t TraceParent, problem string) {
 	return TraceParent{traceID: traceID, parentID: parentID, flags: hexDigit(flags[1]) & known}, ""
 }
 
-// TraceID returns the 32 hexadecimal digits that all parts of the trace share, or "" for the
-// zero value.
+// TraceID returns the 32 hexadecimal digits that all parts of the trace share, or "" for the zero
+// value.
 func (t TraceParent) TraceID() string { return t.traceID }
 
-// ParentID returns the 16 hexadecimal digits that name the caller's span, or "" for the zero
-// value.
+// ParentID returns the 16 hexadecimal digits that name the caller's span, or "" for the zero value.
 func (t TraceParent) ParentID() string { return t.parentID }
 
 // Sampled reports whether the caller may have recorded the trace.
 func (t TraceParent) Sampled() bool { return t.flags&flagSampled != 0 }
 
-// Random reports whether the caller says that at least the last 7 bytes of the trace-id are
-// random.
+// Random reports whether the caller says that at least the last 7 bytes of the trace-id are random.
 func (t TraceParent) Random() bool { return t.flags&flagRandom != 0 }
 
-// String returns t as a traceparent of version 00 with the flags that version knows,
-// which is what a service sends that has read a higher version. It is "" for the zero
-// value.
+// String returns t as a traceparent of version 00 with the flags that version knows, which is what
+// a service sends that has read a higher version. It is "" for the zero value.
 func (t TraceParent) String() string {
 	if t.traceID == "" {
 		return ""

@@ -6,30 +6,28 @@ import (
 )
 
 // Transport returns a RoundTripper that sends the request ID of a request's context in
-// X-Request-ID, and under [Chain] the root in X-Root-Request-ID, and the trace context
-// that came with the inbound request. base does the work; nil means
+// X-Request-ID, the root, where it is known, in X-Root-Request-ID, and the trace context and
+// baggage that came with the inbound request. base does the work; nil means
 // [http.DefaultTransport].
 //
-//	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts("api.internal", "*.svc.cluster.local"))}
+//	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts("api.internal"))}
 //	req, err := http.NewRequestWithContext(ctx, …)
 //
-// Only the hosts given by [Hosts] get anything; without that option nobody does. The
-// host is checked again on every hop of a redirect.
+// Only the hosts given by [Hosts] get anything; without that option nobody does. The host is
+// checked again on every hop of a redirect.
 //
-// To an allowed host it adds what is missing. A header that the request already has is
-// left alone, even if it is empty, and so is the tracestate of a traceparent that is
-// not ours; the root is sent only beside our own ID.
+// To an allowed host it adds what is missing. A header that the request already has is left alone,
+// even if it is empty, and so is the tracestate of a traceparent that is not ours; the root is sent
+// only beside our own ID.
 //
-// From a request to any other host it removes these four headers where they hold a
-// value of the context, as the copy of a reverse proxy does. On a redirect it removes
-// all of them: net/http copies the headers of the first request to every hop, also
-// those that the caller meant for the first host only. An X-Request-ID that the caller
-// chose for a host that is not ours is sent there.
+// From a request to any other host it removes these five headers where they hold a value of the
+// context, as the copy of a reverse proxy does. On a redirect it removes all of them: net/http
+// copies the headers of the first request to every hop, also those that the caller meant for the
+// first host only. An X-Request-ID that the caller chose for a host that is not ours is sent there.
 //
-// A transport that records spans, such as that of OpenTelemetry, belongs inside, as
-// base: it then replaces the traceparent by that of its own span, and decides itself
-// which hosts get it. Outside, its traceparent does not survive a redirect to a host
-// that is not ours.
+// A transport that records spans, such as that of OpenTelemetry, belongs inside, as base: it then
+// replaces the traceparent by that of its own span, and decides itself which hosts get it. Outside,
+// its traceparent does not survive a redirect to a host that is not ours.
 //
 // The caller's request is never changed. CloseIdleConnections of an [http.Client] reaches base.
 func Transport(base http.RoundTripper, opts ...TransportOption) http.RoundTripper {
@@ -104,6 +102,7 @@ func (t *transport) additions(h http.Header, s *scope) (edits []edit) {
 	if add(headerTraceParent, s.traceparent) {
 		add(headerTraceState, s.tracestate)
 	}
+	add(headerBaggage, s.baggage)
 	return edits
 }
 
@@ -113,7 +112,7 @@ func (t *transport) removals(req *http.Request, s *scope) (edits []edit) {
 	}
 	redirected := req.Response != nil
 	traced := false
-	for name, values := range req.Header { // a key that somebody wrote directly may be in any case
+	for name, values := range req.Header { // a key that was written directly may be in any case
 		var ours bool
 		switch {
 		case strings.EqualFold(name, t.header):
@@ -124,6 +123,8 @@ func (t *transport) removals(req *http.Request, s *scope) (edits []edit) {
 			ours = holds(values, s.traceparent)
 			traced = traced || ours
 		case strings.EqualFold(name, headerTraceState):
+		case strings.EqualFold(name, headerBaggage):
+			ours = holds(values, s.baggage)
 		default:
 			continue
 		}
@@ -137,9 +138,9 @@ func (t *transport) removals(req *http.Request, s *scope) (edits []edit) {
 	return edits
 }
 
-// holds reports whether a header has this one value, which is not empty.
+// holds reports whether a header has this value, which is not empty, in one line or in several.
 func holds(values []string, value string) bool {
-	return len(values) == 1 && value != "" && values[0] == value
+	return value != "" && strings.Join(values, ",") == value
 }
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections looks for.

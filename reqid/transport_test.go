@@ -1,7 +1,6 @@
 package reqid_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,25 +16,6 @@ import (
 
 	"github.com/gracekit/gracekit/reqid"
 )
-
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// outbound returns the headers with which a request for this URL leaves.
-func outbound(t testing.TB, ctx context.Context, target string, header http.Header, opts ...reqid.TransportOption) (sent http.Header) {
-	t.Helper()
-	u, err := url.Parse(target)
-	require.NoError(t, err)
-	req := (&http.Request{Method: "GET", URL: u, Header: header.Clone()}).WithContext(ctx)
-	_, err = reqid.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		sent = r.Header
-		return &http.Response{}, nil
-	}), opts...).RoundTrip(req)
-	require.NoError(t, err)
-	assert.Equal(t, header, req.Header, "the caller's request was changed")
-	return sent
-}
 
 func TestHosts(t *testing.T) {
 	tests := []struct {
@@ -54,7 +35,8 @@ func TestHosts(t *testing.T) {
 		{"api.internal", "http://evil.example/api.internal", false},
 		{"api.internal", "http://evil.example?api.internal", false},
 		{"api.internal", "http:///path", false},
-		{"kube.internal", "http://\u212aube.internal/", false}, // the Kelvin sign is k in lower case
+		{"kube.internal", "http://\u212aube.internal/", false},
+		// the Kelvin sign is k in lower case
 		{"xn--bcher-kva.example", "http://xn--bcher-kva.example/", true},
 		{"xn--bcher-kva.example", "http://bücher.example/", false},
 		{"under_score", "http://under_score/", true},
@@ -99,7 +81,8 @@ func TestHosts(t *testing.T) {
 				assert.False(t, tt.want, err)
 				return
 			}
-			sent := outbound(t, ctx, u.String(), nil, reqid.Hosts("first.invalid"), nil, reqid.Hosts(tt.pattern))
+			sent := outbound(t, ctx, u.String(), nil, reqid.Hosts("first.invalid"), nil,
+				reqid.Hosts(tt.pattern))
 			assert.Equal(t, tt.want, sent.Get("X-Request-ID") == "abc")
 			assert.Equal(t, tt.want, len(sent) > 0)
 		})
@@ -115,20 +98,15 @@ func TestTransportWithoutAnIDSendsNothing(t *testing.T) {
 	assert.Empty(t, outbound(t, t.Context(), "http://a/", nil, reqid.Hosts("a")))
 }
 
-// inbound returns a context as Extract makes it.
-func inbound(t testing.TB, in metadata) context.Context {
-	t.Helper()
-	ctx, err := reqid.Extract(context.Background(), in.get)
-	require.NoError(t, err)
-	return ctx
-}
-
 func TestTransportHeaders(t *testing.T) {
 	ctx := inbound(t, metadata{
 		"x-request-id": {"abc"}, "x-root-request-id": {"first"},
-		"traceparent": {traceParent}, "tracestate": {"a=b"},
+		"traceparent": {traceParent}, "tracestate": {"a=b"}, "baggage": {"k=v", "l=w"},
 	})
-	all := http.Header{"X-Request-Id": {"abc"}, "X-Root-Request-Id": {"first"}, "Traceparent": {traceParent}, "Tracestate": {"a=b"}}
+	all := http.Header{
+		"X-Request-Id": {"abc"}, "X-Root-Request-Id": {"first"},
+		"Traceparent": {traceParent}, "Tracestate": {"a=b"}, "Baggage": {"k=v,l=w"},
+	}
 	with := func(h http.Header, key string, values ...string) http.Header {
 		h = h.Clone()
 		h[key] = values
@@ -149,28 +127,52 @@ func TestTransportHeaders(t *testing.T) {
 		forbidden http.Header
 	}{
 		{"nothing", nil, all, nil},
-		{"others", http.Header{"Accept": {"*/*"}}, with(all, "Accept", "*/*"), http.Header{"Accept": {"*/*"}}},
+		{"others", http.Header{"Accept": {"*/*"}}, with(all, "Accept", "*/*"),
+			http.Header{"Accept": {"*/*"}}},
 		{"our own, as a proxy copies it", all, all, http.Header{}},
 		{"our ID alone", http.Header{"X-Request-Id": {"abc"}}, all, http.Header{}},
-		{"our root as ID", http.Header{"X-Request-Id": {"first"}}, with(without(all, "X-Root-Request-Id"), "X-Request-Id", "first"), http.Header{}},
-		{"an ID of the caller's", http.Header{"X-Request-Id": {"mine"}}, with(without(all, "X-Root-Request-Id"), "X-Request-Id", "mine"), http.Header{"X-Request-Id": {"mine"}}},
-		{"two IDs", http.Header{"X-Request-Id": {"abc", "b"}}, with(without(all, "X-Root-Request-Id"), "X-Request-Id", "abc", "b"), http.Header{"X-Request-Id": {"abc", "b"}}},
-		{"an empty ID", http.Header{"X-Request-Id": nil}, with(without(all, "X-Root-Request-Id"), "X-Request-Id"), http.Header{"X-Request-Id": nil}},
-		{"a trace of the caller's", http.Header{"Traceparent": {otherTrace}}, with(without(all, "Tracestate"), "Traceparent", otherTrace), http.Header{"Traceparent": {otherTrace}}},
+		{"our root as ID", http.Header{"X-Request-Id": {"first"}},
+			with(without(all, "X-Root-Request-Id"), "X-Request-Id", "first"), http.Header{}},
+		{"an ID of the caller's", http.Header{"X-Request-Id": {"mine"}},
+			with(without(all, "X-Root-Request-Id"), "X-Request-Id", "mine"),
+			http.Header{"X-Request-Id": {"mine"}}},
+		{"two IDs", http.Header{"X-Request-Id": {"abc", "b"}},
+			with(without(all, "X-Root-Request-Id"), "X-Request-Id", "abc", "b"),
+			http.Header{"X-Request-Id": {"abc", "b"}}},
+		{"an empty ID", http.Header{"X-Request-Id": nil},
+			with(without(all, "X-Root-Request-Id"), "X-Request-Id"),
+			http.Header{"X-Request-Id": nil}},
+		{"a trace of the caller's", http.Header{"Traceparent": {otherTrace}},
+			with(without(all, "Tracestate"), "Traceparent", otherTrace),
+			http.Header{"Traceparent": {otherTrace}}},
 		{"our trace", http.Header{"Traceparent": {traceParent}}, all, http.Header{}},
-		{"our ID under a key of another case", http.Header{"x-request-id": {"abc"}}, with(without(all, "X-Request-Id"), "x-request-id", "abc"), http.Header{}},
-		{"our trace, another state", http.Header{"Traceparent": {traceParent}, "Tracestate": {"x=y"}}, with(all, "Tracestate", "x=y"), http.Header{}},
+		{"our ID under a key of another case", http.Header{"x-request-id": {"abc"}},
+			with(without(all, "X-Request-Id"), "x-request-id", "abc"), http.Header{}},
+		{"our baggage", http.Header{"Baggage": {"k=v,l=w"}}, all, http.Header{}},
+		{"our baggage, as it came", http.Header{"Baggage": {"k=v", "l=w"}},
+			with(all, "Baggage", "k=v", "l=w"), http.Header{}},
+		{"baggage of the caller's", http.Header{"Baggage": {"k=v"}}, with(all, "Baggage", "k=v"),
+			http.Header{"Baggage": {"k=v"}}},
+		{"a root of the caller's", http.Header{"X-Root-Request-Id": {"theirs"}},
+			with(all, "X-Root-Request-Id", "theirs"), http.Header{"X-Root-Request-Id": {"theirs"}}},
+		{"our ID in another header", http.Header{"X-Other": {"abc"}}, with(all, "X-Other", "abc"),
+			http.Header{"X-Other": {"abc"}}},
+		{"our trace, another state", http.Header{"Traceparent": {traceParent},
+			"Tracestate": {"x=y"}}, with(all, "Tracestate", "x=y"), http.Header{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, tt.allowed, outbound(t, ctx, "http://allowed/", tt.header, reqid.Hosts("allowed")), "allowed")
-			assert.Equal(t, tt.forbidden, outbound(t, ctx, "http://forbidden/", tt.header, reqid.Hosts("allowed")), "forbidden")
+			assert.Equal(t, tt.allowed, outbound(t, ctx, "http://allowed/", tt.header,
+				reqid.Hosts("allowed")), "allowed")
+			assert.Equal(t, tt.forbidden, outbound(t, ctx, "http://forbidden/", tt.header,
+				reqid.Hosts("allowed")), "forbidden")
 		})
 	}
 }
 
 func TestTransportHeaderOption(t *testing.T) {
-	sent := outbound(t, withID(t, "abc", ""), "http://a/", nil, reqid.Hosts("a"), reqid.Header("x-correlation-id"))
+	sent := outbound(t, withID(t, "abc", ""), "http://a/", nil, reqid.Hosts("a"),
+		reqid.Header("x-correlation-id"))
 	assert.Equal(t, http.Header{"X-Correlation-Id": {"abc"}}, sent)
 }
 
@@ -200,20 +202,30 @@ func TestTransportOnRedirects(t *testing.T) {
 	theirs = record(func() string { return ours.URL + "/end" })
 
 	ctx := inbound(t, metadata{"x-request-id": {"abc"}, "traceparent": {traceParent}})
-	client := &http.Client{Transport: reqid.Transport(nil, reqid.Hosts(ours.Listener.Addr().String()))}
+	client := &http.Client{Transport: reqid.Transport(nil,
+		reqid.Hosts(ours.Listener.Addr().String()))}
 	defer client.CloseIdleConnections()
 	tests := []struct {
 		name        string
 		header      http.Header
 		ours, other http.Header
 	}{
-		{"nothing explicit", http.Header{}, http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}}, http.Header{}},
-		{"explicit ID", http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"}, "X-Other": {"o"}},
-			http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"}, "X-Other": {"o"}, "Traceparent": {traceParent}}, http.Header{"X-Other": {"o"}}},
+		{"nothing explicit", http.Header{},
+			http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}}, http.Header{}},
+		{"explicit ID", http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"},
+			"X-Other": {"o"}},
+			http.Header{"X-Request-Id": {"mine"}, "X-Root-Request-Id": {"root"}, "X-Other": {"o"},
+				"Traceparent": {traceParent}}, http.Header{"X-Other": {"o"}}},
+		{"explicit baggage", http.Header{"Baggage": {"k=v"}},
+			http.Header{"X-Request-Id": {"abc"}, "Traceparent": {traceParent}, "Baggage": {"k=v"}},
+			http.Header{}},
 		{"explicit ID under a key of another case", http.Header{"x-request-id": {"mine"}},
 			http.Header{"X-Request-Id": {"mine"}, "Traceparent": {traceParent}}, http.Header{}},
-		{"explicit trace", http.Header{"Traceparent": {"00-" + suiteTrace + "-" + suiteSpan + "-00"}, "Tracestate": {"x=y"}},
-			http.Header{"X-Request-Id": {"abc"}, "Traceparent": {"00-" + suiteTrace + "-" + suiteSpan + "-00"}, "Tracestate": {"x=y"}}, http.Header{}},
+		{"explicit trace", http.Header{"Traceparent": {"00-" + suiteTrace + "-" + suiteSpan +
+			"-00"}, "Tracestate": {"x=y"}},
+			http.Header{"X-Request-Id": {"abc"},
+				"Traceparent": {"00-" + suiteTrace + "-" + suiteSpan + "-00"},
+				"Tracestate":  {"x=y"}}, http.Header{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -321,4 +333,75 @@ func TestReverseProxySendsTheIDThatCounts(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestTransportWithOddRequests(t *testing.T) {
+	ctx := withID(t, "mine", "")
+	target := func(s string) *url.URL { u, err := url.Parse(s); require.NoError(t, err); return u }
+	tests := []struct {
+		name string
+		req  *http.Request
+		want string
+	}{
+		{"no header", &http.Request{URL: target("http://a/")}, "mine"},
+		{"no header, not allowed", &http.Request{URL: target("http://b/")}, ""},
+		{"no URL", &http.Request{Host: "a"}, ""},
+		{"the Host header does not allow", &http.Request{URL: target("http://b/"), Host: "a"}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				assert.Equal(t, tt.want, r.Header.Get("X-Request-ID"))
+				return nil, nil
+			})
+			_, err := reqid.Transport(base, reqid.Hosts("a")).RoundTrip(tt.req.WithContext(ctx))
+			assert.NoError(t, err)
+			assert.Nil(t, tt.req.Header)
+		})
+	}
+}
+
+// None of the three IDs of a chain leaves for a host that is not ours, even if a handler copied it
+// into X-Request-ID.
+func TestTransportKeepsTheChainIn(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Request-ID", "parent")
+	r.Header.Set("X-Root-Request-ID", "root")
+	reqid.Middleware(reqid.Chain())(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for id, want := range map[string]http.Header{
+			"parent": {}, "root": {}, reqid.FromContext(r.Context()): {},
+			"theirs": {"X-Request-Id": {"theirs"}},
+		} {
+			header := http.Header{"X-Request-Id": {id}}
+			assert.Equal(t, want, outbound(t, r.Context(), "http://b/", header, reqid.Hosts("a")),
+				id)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// One request, sent by many goroutines at once, is never written to.
+func TestTransportNeverWritesToTheRequest(t *testing.T) {
+	ctx, err := reqid.NewContext(t.Context(), "mine")
+	require.NoError(t, err)
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://a/", nil)
+	req.Header.Set("Accept", "x")
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		r.Header.Set("X-Base", "writes") // a base may do what it likes to what it is given
+		return &http.Response{StatusCode: 200, Body: http.NoBody,
+			Header: http.Header{"Got": r.Header["X-Request-Id"]}}, nil
+	})
+	rt := reqid.Transport(base, reqid.Hosts("a"))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				resp, err := rt.RoundTrip(req)
+				if assert.NoError(t, err) {
+					assert.Equal(t, []string{"mine"}, resp.Header["Got"])
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, http.Header{"Accept": {"x"}}, req.Header)
 }
