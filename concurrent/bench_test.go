@@ -6,27 +6,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/gracekit/gracekit/concurrent"
 )
-
-var ctx = context.Background()
-
-func trivial(_ context.Context, n int) (int, error) { return n * 2, nil }
-
-func slow(_ context.Context, n int) (int, error) {
-	time.Sleep(time.Millisecond)
-	return n * 2, nil
-}
-
-func numbers(n int) []int {
-	items := make([]int, n)
-	for i := range items {
-		items[i] = i
-	}
-	return items
-}
 
 func BenchmarkMap(b *testing.B) {
 	works := []struct {
@@ -41,21 +25,49 @@ func BenchmarkMap(b *testing.B) {
 		for _, n := range w.sizes {
 			items := numbers(n)
 			for _, limit := range []int{1, 8, 16} {
-				b.Run(fmt.Sprintf("work=%s/items=%d/limit=%d", w.name, n, limit), func(b *testing.B) {
-					b.ReportAllocs()
-					for b.Loop() {
-						if _, err := concurrent.Map(ctx, items, w.fn, concurrent.Limit(limit)); err != nil {
-							b.Fatal(err)
+				b.Run(fmt.Sprintf("work=%s/items=%d/limit=%d", w.name, n, limit),
+					func(b *testing.B) {
+						b.ReportAllocs()
+						for b.Loop() {
+							if _, err := concurrent.Map(ctx, items, w.fn,
+								concurrent.Limit(limit)); err != nil {
+								b.Fatal(err)
+							}
 						}
-					}
-				})
+					})
 			}
 		}
 	}
 }
 
-// BenchmarkTemplate is what most services have instead, in its simplest right form: a goroutine
-// per item and a WaitGroup. It has no limit and no context, and runs all items after an error.
+// BenchmarkBudget is 1,000 trivial items, the worst that can be asked of a budget: with it they
+// should take at most 1.5 times as long.
+func BenchmarkBudget(b *testing.B) {
+	items := numbers(1_000)
+	for _, limit := range []int{8, 16} {
+		for _, budget := range []struct {
+			name string
+			opt  concurrent.Option
+		}{
+			{"none", nil},
+			{"32", concurrent.Budget(semaphore.NewWeighted(32))},
+			{"2", concurrent.Budget(semaphore.NewWeighted(2))},
+		} {
+			b.Run(fmt.Sprintf("limit=%d/budget=%s", limit, budget.name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := concurrent.Map(ctx, items, trivial, concurrent.Limit(limit),
+						budget.opt); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkTemplate is what most services have instead, in its simplest right form: a goroutine per
+// item and a WaitGroup. It has no limit and no context, and runs all items after an error.
 func BenchmarkTemplate(b *testing.B) {
 	for _, n := range []int{100, 1_000, 100_000} {
 		items := numbers(n)
@@ -84,7 +96,8 @@ func BenchmarkStream(b *testing.B) {
 			b.ReportAllocs()
 			items := numbers(1_000)
 			for b.Loop() {
-				for _, err := range concurrent.Stream(ctx, slices.Values(items), trivial, concurrent.Limit(limit)) {
+				for _, err := range concurrent.Stream(ctx, slices.Values(items), trivial,
+					concurrent.Limit(limit)) {
 					if err != nil {
 						b.Fatal(err)
 					}

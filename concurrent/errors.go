@@ -9,8 +9,9 @@ import (
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
-// ErrTimeout is returned when the time given by [Timeout] ran out before all items had
-// succeeded; with [KeepGoing] it is the first of the errors. errors.Is(ErrTimeout, context.DeadlineExceeded) holds.
+// ErrTimeout is returned when the time given by [Timeout] ran out before all items had succeeded;
+// with [KeepGoing] it is the first of the errors. It is also the cause of the end of an item's
+// context by [ItemTimeout]. errors.Is(ErrTimeout, context.DeadlineExceeded) holds.
 var ErrTimeout error = timeoutError{}
 
 type timeoutError struct{}
@@ -19,9 +20,15 @@ func (timeoutError) Error() string        { return "concurrent: timed out" }
 func (timeoutError) Timeout() bool        { return true }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// errGoexit is the cause fn's context gets when another item ended by runtime.Goexit. The caller
-// never sees it: its goroutine ends too.
+// errGoexit is the cause that fn's context gets when another item ended by runtime.Goexit. The
+// caller never sees it: its goroutine ends, too.
 var errGoexit = errors.New("concurrent: an item ended its goroutine by runtime.Goexit")
+
+// An endError is the end of the caller's context, where the context has a cause of its own.
+type endError struct{ err, cause error }
+
+func (e *endError) Error() string   { return fmt.Sprintf("%v: %v", e.err, e.cause) }
+func (e *endError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // An ItemError says which item failed.
 type ItemError struct {
@@ -35,11 +42,13 @@ func (e *ItemError) Error() string { return fmt.Sprintf("item %d: %v", e.Index, 
 // Unwrap returns Err.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// A PanicError is the value with which a panic of fn, or of the sequence given to [Stream],
-// continues in the caller's goroutine.
+// A PanicError is the value with which a panic of fn, of the sequence given to [Stream], or of the
+// [Budget] continues in the caller's goroutine. A recovery that looks for a value of its own finds
+// it by errors.Is or errors.As, or in Value; a comparison with == does not. Only
+// http.ErrAbortHandler, which net/http compares so, continues as it is, without the stack.
 type PanicError struct {
 	// Index is the place of the item among the items, counted from 0. If the sequence panicked, it
-	// is that of the item it was to give.
+	// is that of the item it was to give. If the budget panicked, it says nothing.
 	Index int
 
 	Value any    // what was panicked with; *runtime.PanicNilError for nil
@@ -58,10 +67,20 @@ func (e *PanicError) Unwrap() error {
 }
 
 func newPanicError(index int, p *guard.Panic) *PanicError {
+	if inner, ok := p.Value.(*guard.Panic); ok {
+		p = inner // it comes from the goroutine of an item that may be abandoned
+	}
 	return &PanicError{Index: index, Value: p.Value, Stack: p.Stack, text: p.Error()}
 }
 
-// unfinished is the error of an item that KeepGoing could not keep going for.
+// isAbort reports whether Value is http.ErrAbortHandler. It goes by the text, so that net/http need
+// not be imported.
+func (e *PanicError) isAbort() bool {
+	return e.text == "panic: net/http: abort Handler" &&
+		fmt.Sprintf("%T", e.Value) == "*errors.errorString"
+}
+
+// unfinished is the error of an item that did not run or was abandoned.
 type unfinished struct {
 	state string // "not run" or "abandoned"
 	cause error
@@ -70,8 +89,8 @@ type unfinished struct {
 func (e *unfinished) Error() string { return e.state + ": " + e.cause.Error() }
 func (e *unfinished) Unwrap() error { return e.cause }
 
-// itemErrors are all errors of a call with KeepGoing: what errors.Join would make of them, but
-// a time-out of 100,000 items that were not run takes one line.
+// itemErrors are all errors of a call with KeepGoing, as errors.Join would join them, but with a
+// text that does not grow with the number of items.
 type itemErrors struct {
 	cause error // why the call ended early, or nil
 	items []*ItemError
@@ -88,21 +107,27 @@ func (e *itemErrors) Unwrap() []error {
 	return errs
 }
 
+const maxLines = 20 // of a text, before it says how many more items there are
+
 func (e *itemErrors) Error() string {
 	var lines []string
 	if e.cause != nil {
 		lines = append(lines, e.cause.Error())
 	}
 	for i := 0; i < len(e.items); {
+		if len(lines) >= maxLines {
+			lines = append(lines, fmt.Sprintf("and %d more", len(e.items)-i))
+			break
+		}
 		first, last := e.items[i], e.items[i]
 		for i++; i < len(e.items) && sameFate(last, e.items[i]); i++ {
 			last = e.items[i]
 		}
-		if first == last {
-			lines = append(lines, first.Error())
-		} else {
-			lines = append(lines, fmt.Sprintf("items %d to %d: %v", first.Index, last.Index, first.Err))
+		line := first.Error()
+		if first != last {
+			line = fmt.Sprintf("items %d to %d: %v", first.Index, last.Index, first.Err)
 		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
 }

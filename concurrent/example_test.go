@@ -20,7 +20,8 @@ func (s store) size(ctx context.Context, name string) (int64, error) {
 	return bytes, ctx.Err()
 }
 
-// A question for each of many things, a few at the same time: the answers come in the order of the things, and the first
+// A question for each of many things, a few at the same time: the answers come in the order of the
+// things, and the first
 // failure ends the rest and says which one it was.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

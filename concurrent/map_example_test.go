@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/gracekit/gracekit/concurrent"
 )
@@ -76,10 +80,11 @@ func ExampleForEach() {
 // One at a time, in the caller's goroutine: for a test, or a resource that bears no more.
 func ExampleLimit() {
 	total := 0
-	err := concurrent.ForEach(context.Background(), []int{1, 2, 3}, func(_ context.Context, n int) error {
-		total += n
-		return nil
-	}, concurrent.Limit(1))
+	err := concurrent.ForEach(context.Background(), []int{1, 2, 3},
+		func(_ context.Context, n int) error {
+			total += n
+			return nil
+		}, concurrent.Limit(1))
 	fmt.Println(total, err)
 	// Output: 6 <nil>
 }
@@ -87,18 +92,80 @@ func ExampleLimit() {
 // The function gets a context that ends in time; what it returns then does not matter.
 func ExampleTimeout() {
 	replicas := []string{"a", "b", "c"}
-	_, err := concurrent.Map(context.Background(), replicas, func(ctx context.Context, replica string) (int, error) {
-		if replica == "b" { // does not answer
-			<-ctx.Done()
-			return 0, fmt.Errorf("dial %s: %w", replica, ctx.Err())
-		}
-		return 1, nil
-	}, concurrent.Timeout(20*time.Millisecond))
+	_, err := concurrent.Map(context.Background(), replicas,
+		func(ctx context.Context, replica string) (int, error) {
+			if replica == "b" { // does not answer
+				<-ctx.Done()
+				return 0, fmt.Errorf("dial %s: %w", replica, ctx.Err())
+			}
+			return 1, nil
+		}, concurrent.Timeout(20*time.Millisecond))
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, concurrent.ErrTimeout), errors.Is(err, context.DeadlineExceeded))
 	// Output:
 	// concurrent: timed out
 	// true true
+}
+
+// Where the function needs the index, the indices are the items.
+func ExampleForEach_index() {
+	page := []string{"colin", "admin", "guest"}
+	indices := make([]int, len(page))
+	for i := range indices {
+		indices[i] = i
+	}
+	rows := make([]string, len(page)) // each call writes to its own place
+	err := concurrent.ForEach(context.Background(), indices,
+		func(ctx context.Context, i int) error {
+			n, err := countPolicies(ctx, page[i])
+			rows[i] = fmt.Sprintf("%d. %s: %d", i+1, page[i], n)
+			return err
+		})
+	fmt.Println(rows, err)
+	// Output: [1. colin: 3 2. admin: 12 3. guest: 0] <nil>
+}
+
+// One replica that does not answer in time fails alone.
+func ExampleItemTimeout() {
+	replicas := []string{"a", "b", "c"}
+	answers, err := concurrent.Map(context.Background(), replicas,
+		func(ctx context.Context, replica string) (int, error) {
+			if replica == "b" { // does not answer
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}
+			return 1, nil
+		}, concurrent.ItemTimeout(20*time.Millisecond), concurrent.KeepGoing())
+	fmt.Println(answers, err)
+	// Output: [1 0 1] item 1: context deadline exceeded
+}
+
+// All requests together make at most 2 queries at the same time, however many there are and however
+// far each of them fans out.
+func ExampleBudget() {
+	queries := concurrent.Budget(semaphore.NewWeighted(2)) // once, beside the database
+	var running, most atomic.Int64
+	count := func(ctx context.Context, user string) (int, error) {
+		if now := running.Add(1); now > most.Load() {
+			most.Store(now)
+		}
+		defer running.Add(-1)
+		time.Sleep(time.Millisecond)
+		return countPolicies(ctx, user)
+	}
+	page := []string{"colin", "admin", "guest"}
+
+	var requests sync.WaitGroup
+	for range 10 {
+		requests.Go(func() {
+			if _, err := concurrent.Map(context.Background(), page, count, queries); err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	requests.Wait()
+	fmt.Println(most.Load() <= 2)
+	// Output: true
 }
 
 // What came through is used, what did not is named.
@@ -117,10 +184,11 @@ func ExampleKeepGoing() {
 func ExampleAbandon() {
 	hang := make(chan struct{})
 	defer close(hang)
-	_, err := concurrent.Map(context.Background(), []string{"legacy"}, func(context.Context, string) (int, error) {
-		<-hang // no context to heed
-		return 0, nil
-	}, concurrent.Timeout(20*time.Millisecond), concurrent.Abandon())
+	_, err := concurrent.Map(context.Background(), []string{"legacy"},
+		func(context.Context, string) (int, error) {
+			<-hang // no context to heed
+			return 0, nil
+		}, concurrent.Timeout(20*time.Millisecond), concurrent.Abandon())
 	fmt.Println(err)
 	// Output: concurrent: timed out
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,8 +13,6 @@ import (
 
 	"github.com/gracekit/gracekit/concurrent"
 )
-
-var errItem = errors.New("item failed")
 
 func TestMapKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -32,10 +27,11 @@ func TestMapKeepsOrder(t *testing.T) {
 			{concurrent.KeepGoing(), concurrent.Abandon(), concurrent.Timeout(time.Hour)},
 			{nil, concurrent.Limit(1000)},
 		} {
-			got, err := concurrent.Map(t.Context(), items, func(_ context.Context, n int) (string, error) {
-				time.Sleep(time.Duration(100-n) * time.Millisecond) // the last ones are ready first
-				return fmt.Sprint(n), nil
-			}, opts...)
+			got, err := concurrent.Map(t.Context(), items,
+				func(_ context.Context, n int) (string, error) {
+					time.Sleep(time.Duration(100-n) * time.Millisecond) // the last ones are ready first
+					return fmt.Sprint(n), nil
+				}, opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,10 +63,11 @@ func TestMapNoItems(t *testing.T) {
 func TestDefaultLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if err := concurrent.ForEach(t.Context(), numbers(concurrent.DefaultLimit+1), func(context.Context, int) error {
-			time.Sleep(time.Second)
-			return nil
-		}); err != nil {
+		if err := concurrent.ForEach(t.Context(), numbers(concurrent.DefaultLimit+1),
+			func(context.Context, int) error {
+				time.Sleep(time.Second)
+				return nil
+			}); err != nil {
 			t.Error(err)
 		}
 		if got := time.Since(began); got != 2*time.Second {
@@ -99,15 +96,17 @@ func TestErrorStopsNewItems(t *testing.T) {
 	for _, limit := range []int{1, 2, 8} {
 		t.Run(fmt.Sprint("limit=", limit), func(t *testing.T) {
 			var calls atomic.Int64
-			got, err := concurrent.Map(t.Context(), numbers(1000), func(ctx context.Context, n int) (int, error) {
-				calls.Add(1)
-				if n == 0 {
-					return 1, errItem
-				}
-				<-ctx.Done()
-				return 1, ctx.Err()
-			}, concurrent.Limit(limit))
-			if item, ok := errors.AsType[*concurrent.ItemError](err); !ok || item.Index != 0 || item.Err != errItem || got != nil {
+			got, err := concurrent.Map(t.Context(), numbers(1000),
+				func(ctx context.Context, n int) (int, error) {
+					calls.Add(1)
+					if n == 0 {
+						return 1, errItem
+					}
+					<-ctx.Done()
+					return 1, ctx.Err()
+				}, concurrent.Limit(limit))
+			if item, ok := errors.AsType[*concurrent.ItemError](err); !ok || item.Index != 0 ||
+				item.Err != errItem || got != nil {
 				t.Errorf("got %v, %v, want nil and the error of item 0", got, err)
 			}
 			if n := calls.Load(); n > int64(limit) {
@@ -133,29 +132,32 @@ func TestErrorWaitsForTheRunning(t *testing.T) {
 			time.Sleep(time.Minute)
 			return nil
 		}, concurrent.Limit(8))
-		if !errors.Is(err, errItem) || calls.Load() != 8 || running.Load() != 0 || time.Since(began) != 61*time.Second {
+		if !errors.Is(err, errItem) || calls.Load() != 8 || running.Load() != 0 ||
+			time.Since(began) != 61*time.Second {
 			t.Errorf("got %v after %d calls and %v, %d running; want the item's error after 8 calls and 1m1s, none running",
 				err, calls.Load(), time.Since(began), running.Load())
 		}
 	})
 }
 
-// The error is not hidden by "context canceled" of the items that were cancelled because of it,
-// in whatever order they come back.
+// The error is not hidden by "context canceled" of the items that were cancelled because of it, in
+// whatever order they come back.
 func TestOwnCancelNeverMasks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for failing := range 8 {
-			err := concurrent.ForEach(t.Context(), numbers(8), func(ctx context.Context, n int) error {
-				if n == failing {
-					time.Sleep(time.Second)
-					return errItem
-				}
-				<-ctx.Done()
-				if cause, ok := context.Cause(ctx).(*concurrent.ItemError); !ok || cause.Index != failing {
-					t.Errorf("got cause %v in fn, want that of item %d", cause, failing)
-				}
-				return ctx.Err()
-			})
+			err := concurrent.ForEach(t.Context(), numbers(8),
+				func(ctx context.Context, n int) error {
+					if n == failing {
+						time.Sleep(time.Second)
+						return errItem
+					}
+					<-ctx.Done()
+					if cause, ok := context.Cause(ctx).(*concurrent.ItemError); !ok ||
+						cause.Index != failing {
+						t.Errorf("got cause %v in fn, want that of item %d", cause, failing)
+					}
+					return ctx.Err()
+				})
 			want := concurrent.ItemError{Index: failing, Err: errItem}
 			if item, ok := err.(*concurrent.ItemError); !ok || *item != want {
 				t.Errorf("got %v, want %v", err, &want)
@@ -199,13 +201,15 @@ func TestContextOverRunsNothing(t *testing.T) {
 		{"deadline", late, context.DeadlineExceeded},
 	} {
 		for _, opts := range [][]concurrent.Option{
-			{}, {concurrent.Limit(1)}, {concurrent.Abandon()}, {concurrent.Timeout(time.Second)}, {concurrent.Unlimited()},
+			{}, {concurrent.Limit(1)}, {concurrent.Abandon()}, {concurrent.Timeout(time.Second)},
+			{concurrent.Unlimited()},
 		} {
-			got, err := concurrent.Map(c.ctx, numbers(100), func(context.Context, int) (int, error) {
-				t.Errorf("%s: fn called", c.name)
-				return 0, nil
-			}, opts...)
-			if got != nil || err != c.want {
+			got, err := concurrent.Map(c.ctx, numbers(100),
+				func(context.Context, int) (int, error) {
+					t.Errorf("%s: fn called", c.name)
+					return 0, nil
+				}, opts...)
+			if got != nil || !isEnd(err, c.ctx.Err(), c.want) {
 				t.Errorf("%s: got %v, %v, want nil, %v", c.name, got, err, c.want)
 			}
 		}
@@ -227,10 +231,40 @@ func TestParentCancelled(t *testing.T) {
 			<-ctx.Done()
 			return fmt.Errorf("query: %w", ctx.Err())
 		}, concurrent.Limit(4))
-		if err != cause || calls.Load() != 4 {
+		if !isEnd(err, context.Canceled, cause) || calls.Load() != 4 {
 			t.Errorf("got %v after %d calls, want %v after 4", err, calls.Load(), cause)
 		}
 	})
+}
+
+// ItemTimeout is for each item, not for the call, and not for the time that it waits for a worker.
+func TestItemTimeout(t *testing.T) {
+	for _, limit := range []int{1, 2, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			got, err := concurrent.Map(t.Context(), numbers(8),
+				func(ctx context.Context, n int) (int, error) {
+					if n != 5 {
+						return n, wait(ctx, time.Second)
+					}
+					<-ctx.Done()
+					if context.Cause(ctx) != concurrent.ErrTimeout {
+						t.Errorf("got cause %v, want ErrTimeout", context.Cause(ctx))
+					}
+					return 0, ctx.Err()
+				}, concurrent.ItemTimeout(2*time.Second), concurrent.KeepGoing(),
+				concurrent.Limit(limit))
+			if want := "item 5: context deadline exceeded"; err == nil || err.Error() != want {
+				t.Errorf("limit %d: got %v, want %q", limit, err, want)
+			}
+			if want := []int{0, 1, 2, 3, 4, 0, 6, 7}; !slices.Equal(got, want) {
+				t.Errorf("limit %d: got %v, want %v", limit, got, want)
+			}
+			if took := time.Since(began); limit == 1 && took != 9*time.Second {
+				t.Errorf("took %v, want 9s", took)
+			}
+		})
+	}
 }
 
 // lateContext is over before its Done channel says so.
@@ -238,8 +272,8 @@ type lateContext struct{ context.Context }
 
 func (lateContext) Done() <-chan struct{} { return make(chan struct{}) }
 
-// A function that uses the caller's context instead of its own may come back before Map's own context
-// has heard of the end.
+// A function that uses the caller's context instead of its own may come back before Map's own
+// context has heard of the end.
 func TestFunctionUsesCallersContext(t *testing.T) {
 	cause := errors.New("client has gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -247,9 +281,62 @@ func TestFunctionUsesCallersContext(t *testing.T) {
 		cancel(cause)
 		return ctx.Err()
 	})
-	if err != cause {
+	if !isEnd(err, context.Canceled, cause) {
 		t.Fatalf("got %v, want %v", err, cause)
 	}
+}
+
+// Neither what the context says nor its cause is lost, whoever ended it.
+func TestTheCallersEndHasErrorAndCause(t *testing.T) {
+	gone := errors.New("client has gone")
+	synctest.Test(t, func(t *testing.T) {
+		caused, cancel := context.WithCancelCause(t.Context())
+		cancel(gone)
+		late, stop := context.WithTimeoutCause(t.Context(), time.Nanosecond, gone)
+		defer stop()
+		time.Sleep(time.Second)
+		for _, c := range []struct {
+			ctx  context.Context
+			says error
+			text string
+		}{
+			{caused, context.Canceled, "context canceled: client has gone"},
+			{late, context.DeadlineExceeded, "context deadline exceeded: client has gone"},
+		} {
+			_, keeping := concurrent.Map(c.ctx, numbers(3), trivial, concurrent.KeepGoing())
+			_, plain := concurrent.Map(c.ctx, numbers(3), trivial)
+			streamed := drain(concurrent.Stream(c.ctx, naturals, trivial))
+			for _, err := range []error{keeping, plain, streamed} {
+				if !isEnd(err, c.says, gone) || err != keeping && err.Error() != c.text {
+					t.Errorf("got %v, want %v", err, c.text)
+				}
+			}
+		}
+	})
+}
+
+// A call inside of an item whose call has failed says that it was cancelled, and because of what.
+func TestTheEndOfACallAroundHasErrorAndCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inner error
+		err := concurrent.ForEach(t.Context(), numbers(2), func(ctx context.Context, n int) error {
+			if n == 0 {
+				time.Sleep(time.Second)
+				return errItem
+			}
+			inner = concurrent.ForEach(ctx, numbers(2), func(ctx context.Context, _ int) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			return inner
+		})
+		if want := "item 0: item failed"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if !isEnd(inner, context.Canceled, errItem) {
+			t.Errorf("got %v inside, want Canceled and the error of the outer item", inner)
+		}
+	})
 }
 
 func TestTimeout(t *testing.T) {
@@ -277,26 +364,33 @@ func TestTimeout(t *testing.T) {
 					opts = append(opts, concurrent.Timeout(c.mine))
 				}
 				began := time.Now()
-				got, err := concurrent.Map(ctx, numbers(50), func(ctx context.Context, _ int) (int, error) {
-					if deadline, ok := ctx.Deadline(); !ok || deadline.Sub(began) != 2*time.Second {
-						t.Errorf("got deadline %v in fn, want 2s after the start", deadline.Sub(began))
-					}
-					<-ctx.Done()
-					if ctx.Err() != context.DeadlineExceeded {
-						t.Errorf("got %v in fn, want DeadlineExceeded", ctx.Err())
-					}
-					return 0, ctx.Err()
-				}, opts...)
-				if got != nil || err != c.want || time.Since(began) != 2*time.Second {
-					t.Errorf("got %v, %v after %v, want nil, %v after 2s", got, err, time.Since(began), c.want)
+				got, err := concurrent.Map(ctx, numbers(50),
+					func(ctx context.Context, _ int) (int, error) {
+						if deadline, ok := ctx.Deadline(); !ok ||
+							deadline.Sub(began) != 2*time.Second {
+							t.Errorf("got deadline %v in fn, want 2s after the start",
+								deadline.Sub(began))
+						}
+						<-ctx.Done()
+						if ctx.Err() != context.DeadlineExceeded {
+							t.Errorf("got %v in fn, want DeadlineExceeded", ctx.Err())
+						}
+						return 0, ctx.Err()
+					}, opts...)
+				if got != nil || !isEnd(err, context.DeadlineExceeded, c.want) ||
+					time.Since(began) != 2*time.Second {
+					t.Errorf("got %v, %v after %v, want nil, %v after 2s", got, err,
+						time.Since(began), c.want)
 				}
 			})
 		})
 	}
-	if !errors.Is(concurrent.ErrTimeout, context.DeadlineExceeded) || errors.Is(concurrent.ErrTimeout, context.Canceled) {
+	if !errors.Is(concurrent.ErrTimeout, context.DeadlineExceeded) ||
+		errors.Is(concurrent.ErrTimeout, context.Canceled) {
 		t.Error("ErrTimeout is not a DeadlineExceeded")
 	}
-	if timeout, ok := concurrent.ErrTimeout.(interface{ Timeout() bool }); !ok || !timeout.Timeout() {
+	if timeout, ok := concurrent.ErrTimeout.(interface{ Timeout() bool }); !ok ||
+		!timeout.Timeout() {
 		t.Error("ErrTimeout does not say that it is a time-out")
 	}
 }
@@ -314,10 +408,11 @@ func TestSuccessDespiteTheEnd(t *testing.T) {
 		for _, keep := range []concurrent.Option{nil, concurrent.KeepGoing()} {
 			t.Run(c.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					got, err := concurrent.Map(t.Context(), numbers(8), func(_ context.Context, n int) (int, error) {
-						time.Sleep(c.lasts)
-						return n, nil
-					}, concurrent.Limit(8), concurrent.Timeout(c.timeout), keep)
+					got, err := concurrent.Map(t.Context(), numbers(8),
+						func(_ context.Context, n int) (int, error) {
+							time.Sleep(c.lasts)
+							return n, nil
+						}, concurrent.Limit(8), concurrent.Timeout(c.timeout), keep)
 					if err != nil || !slices.Equal(got, numbers(8)) {
 						t.Errorf("got %v, %v, want all results", got, err)
 					}
@@ -330,19 +425,20 @@ func TestSuccessDespiteTheEnd(t *testing.T) {
 func TestKeepGoing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		other := errors.New("another failure")
-		got, err := concurrent.Map(t.Context(), numbers(6), func(ctx context.Context, n int) (int, error) {
-			time.Sleep(time.Duration(10-n) * time.Second) // errors arrive backwards
-			if ctx.Err() != nil {
-				t.Errorf("context of item %d is over: %v", n, ctx.Err())
-			}
-			switch n {
-			case 1:
-				return 7, errItem
-			case 4:
-				return 7, other
-			}
-			return n, nil
-		}, concurrent.KeepGoing(), concurrent.Limit(3))
+		got, err := concurrent.Map(t.Context(), numbers(6),
+			func(ctx context.Context, n int) (int, error) {
+				time.Sleep(time.Duration(10-n) * time.Second) // errors arrive backwards
+				if ctx.Err() != nil {
+					t.Errorf("context of item %d is over: %v", n, ctx.Err())
+				}
+				switch n {
+				case 1:
+					return 7, errItem
+				case 4:
+					return 7, other
+				}
+				return n, nil
+			}, concurrent.KeepGoing(), concurrent.Limit(3))
 		if want := []int{0, 0, 2, 3, 0, 5}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -366,19 +462,21 @@ func TestKeepGoingTimeout(t *testing.T) {
 				opt = concurrent.Abandon()
 			}
 			release := make(chan struct{})
-			got, err := concurrent.Map(t.Context(), numbers(1000), func(ctx context.Context, n int) (int, error) {
-				switch {
-				case n == 1:
-					return 0, errItem
-				case n == 3 && abandon:
-					<-release // deaf
+			got, err := concurrent.Map(t.Context(), numbers(1000),
+				func(ctx context.Context, n int) (int, error) {
+					switch {
+					case n == 1:
+						return 0, errItem
+					case n == 3 && abandon:
+						<-release // deaf
+						return n, nil
+					case n >= 3 && n != 4:
+						time.Sleep(time.Minute) // to come back after the one above is abandoned
+						return 0, errors.New("connection reset")
+					}
 					return n, nil
-				case n >= 3 && n != 4:
-					time.Sleep(time.Minute) // to come back after the one above is abandoned
-					return 0, errors.New("connection reset")
-				}
-				return n, nil
-			}, concurrent.KeepGoing(), concurrent.Limit(3), concurrent.Timeout(time.Second), opt)
+				}, concurrent.KeepGoing(), concurrent.Limit(3), concurrent.Timeout(time.Second),
+				opt)
 			if len(got) != 1000 || got[2] != 2 {
 				t.Errorf("got %d results, want 1000 with those that succeeded", len(got))
 			}
@@ -415,112 +513,13 @@ func TestKeepGoingTimeout(t *testing.T) {
 	}
 }
 
-func TestAbandon(t *testing.T) {
-	cause := errors.New("client has gone")
-	for _, c := range []struct {
-		name string
-		want error
-	}{
-		{"error", errItem},
-		{"timeout", concurrent.ErrTimeout},
-		{"cancelled", cause},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				if c.want == cause {
-					time.AfterFunc(time.Second, func() { cancel(cause) })
-				}
-				var calls, ended atomic.Int64
-				began := time.Now()
-				got, err := concurrent.Map(ctx, numbers(100), func(_ context.Context, n int) (int, error) {
-					calls.Add(1)
-					defer ended.Add(1)
-					if n == 2 && c.want == errItem {
-						time.Sleep(time.Second)
-						return 0, errItem
-					}
-					time.Sleep(time.Hour) // deaf
-					return n, nil
-				}, concurrent.Abandon(), concurrent.Limit(4), concurrent.Timeout(time.Second+b2d(c.want != concurrent.ErrTimeout)))
-				if !errors.Is(err, c.want) || got != nil || time.Since(began) != time.Second {
-					t.Errorf("got %v, %v after %v, want nil, %v after 1s", got, err, time.Since(began), c.want)
-				}
-				time.Sleep(2 * time.Hour)
-				if calls.Load() != 4 || ended.Load() != 4 {
-					t.Errorf("got %d calls of which %d ended, want 4 and 4", calls.Load(), ended.Load())
-				}
-			})
-		})
-	}
-}
-
-// The error that is returned stays as it is when stragglers fail later.
-func TestAbandonKeepGoingLateErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, err := concurrent.Map(t.Context(), numbers(4), func(_ context.Context, n int) (int, error) {
-			if n == 3 {
-				time.Sleep(time.Minute) // deaf
-			}
-			return 0, errItem
-		}, concurrent.Abandon(), concurrent.KeepGoing(), concurrent.Timeout(time.Second))
-		want := "concurrent: timed out\nitem 0: item failed\nitem 1: item failed\nitem 2: item failed\n" +
-			"item 3: abandoned: concurrent: timed out"
-		if err.Error() != want {
-			t.Errorf("got text\n%v\nwant\n%v", err, want)
-		}
-		time.Sleep(time.Hour)
-		if err.Error() != want {
-			t.Errorf("later got text\n%v\nwant\n%v", err, want)
-		}
-	})
-}
-
-// If everything has succeeded by the time that the caller hears of the end, nothing is abandoned. On one
-// processor it nearly always has.
-func TestAbandonSuccessAtTheEnd(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	successes := 0
-	for range 100 {
-		ctx, cancel := context.WithCancel(t.Context())
-		got, err := concurrent.Map(ctx, numbers(1), func(context.Context, int) (int, error) {
-			cancel()
-			return 1, nil
-		}, concurrent.Abandon())
-		if err == nil && slices.Equal(got, []int{1}) {
-			successes++
-		} else if got != nil || err != context.Canceled {
-			t.Errorf("got %v, %v, want [1], nil or nil, %v", got, err, context.Canceled)
-		}
-	}
-	if successes == 0 {
-		t.Error("got no result in 100 calls")
-	}
-}
-
-func b2d(b bool) time.Duration { return time.Duration(b2i(b)) }
-
-// The caller cannot leave while it runs an item, so with Abandon it runs none, not even a single one.
-func TestAbandonSingleItem(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		err := concurrent.ForEach(t.Context(), numbers(1), func(context.Context, int) error {
-			time.Sleep(time.Hour)
-			return nil
-		}, concurrent.Abandon(), concurrent.Timeout(time.Second), concurrent.Limit(1))
-		if err != concurrent.ErrTimeout {
-			t.Errorf("got %v, want %v", err, concurrent.ErrTimeout)
-		}
-		time.Sleep(time.Hour)
-	})
-}
-
 func TestNested(t *testing.T) {
 	for _, limit := range []int{1, 2, 16} {
-		sums, err := concurrent.Map(t.Context(), numbers(20), func(ctx context.Context, n int) (int, error) {
-			inner, err := concurrent.Map(ctx, numbers(20), trivial, concurrent.Limit(limit))
-			return n + len(inner), err
-		}, concurrent.Limit(limit))
+		sums, err := concurrent.Map(t.Context(), numbers(20),
+			func(ctx context.Context, n int) (int, error) {
+				inner, err := concurrent.Map(ctx, numbers(20), trivial, concurrent.Limit(limit))
+				return n + len(inner), err
+			}, concurrent.Limit(limit))
 		if err != nil || len(sums) != 20 || sums[19] != 39 {
 			t.Errorf("got %v, %v", sums, err)
 		}
@@ -542,8 +541,8 @@ func TestNestedError(t *testing.T) {
 	}
 }
 
-// Limit(1) and a single item do without another goroutine: what fn does to its goroutine, it does to the
-// caller's.
+// Limit(1) and a single item do without another goroutine: what fn does to its goroutine, it does
+// to the caller's.
 func TestInline(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -552,12 +551,13 @@ func TestInline(t *testing.T) {
 	}{{"limit 1", 5, concurrent.Limit(1)}, {"one item", 1, nil}} {
 		t.Run(c.name, func(t *testing.T) {
 			before := goroutineID()
-			if err := concurrent.ForEach(t.Context(), numbers(c.items), func(context.Context, int) error {
-				if got := goroutineID(); got != before {
-					t.Errorf("got goroutine %s, want the caller's, %s", got, before)
-				}
-				return nil
-			}, c.opt); err != nil {
+			if err := concurrent.ForEach(t.Context(), numbers(c.items),
+				func(context.Context, int) error {
+					if got := goroutineID(); got != before {
+						t.Errorf("got goroutine %s, want the caller's, %s", got, before)
+					}
+					return nil
+				}, c.opt); err != nil {
 				t.Error(err)
 			}
 		})
@@ -569,13 +569,15 @@ func TestContextEndsWithTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var seen []context.Context
-		for _, opt := range []concurrent.Option{nil, concurrent.Limit(1), concurrent.Abandon(), concurrent.Timeout(time.Hour)} {
-			if err := concurrent.ForEach(t.Context(), numbers(3), func(ctx context.Context, _ int) error {
-				mu.Lock()
-				defer mu.Unlock()
-				seen = append(seen, ctx)
-				return nil
-			}, opt); err != nil {
+		for _, opt := range []concurrent.Option{nil, concurrent.Limit(1), concurrent.Abandon(),
+			concurrent.Timeout(time.Hour)} {
+			if err := concurrent.ForEach(t.Context(), numbers(3),
+				func(ctx context.Context, _ int) error {
+					mu.Lock()
+					defer mu.Unlock()
+					seen = append(seen, ctx)
+					return nil
+				}, opt); err != nil {
 				t.Error(err)
 			}
 		}
@@ -587,73 +589,116 @@ func TestContextEndsWithTheCall(t *testing.T) {
 	})
 }
 
-func TestBadArguments(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		call func()
-		want string
-	}{
-		{"Limit 0", func() { concurrent.Limit(0) }, "concurrent: Limit(0): must be positive; for no limit use Unlimited()"},
-		{"Limit -3", func() { concurrent.Limit(-3) }, "concurrent: Limit(-3): must be positive; for no limit use Unlimited()"},
-		{"Timeout 0", func() { concurrent.Timeout(0) }, "concurrent: Timeout(0s): must be positive"},
-		{"Timeout -1s", func() { concurrent.Timeout(-time.Second) }, "concurrent: Timeout(-1s): must be positive"},
-		{"Map nil fn", func() { concurrent.Map[int, int](t.Context(), nil, nil) }, "concurrent: Map: fn is nil"},
-		{"ForEach nil fn", func() { concurrent.ForEach[int](t.Context(), nil, nil) }, "concurrent: ForEach: fn is nil"},
-		{"Stream nil fn", func() { concurrent.Stream[int, int](t.Context(), slices.Values(numbers(1)), nil) }, "concurrent: Stream: fn is nil"},
-		{"Stream nil items", func() { concurrent.Stream(t.Context(), nil, trivial) }, "concurrent: Stream: items is nil"},
-		{"Stream Unlimited", func() {
-			concurrent.Stream(t.Context(), slices.Values(numbers(1)), trivial, concurrent.Unlimited())
-		}, "concurrent: Stream: Unlimited() has no bound for the look-ahead; use Limit(n)"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			defer func() {
-				if got := recover(); got != c.want {
-					t.Errorf("got panic %v, want %v", got, c.want)
-				}
-			}()
-			c.call()
-			t.Error("no panic")
+// An error that is an item's own, in the very moment in which the caller gives up: one of the two,
+// whole.
+func TestErrorAndCancelAtTheSameMoment(t *testing.T) {
+	cause := errors.New("the caller gave up")
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(cause) })
+			_, err := concurrent.Map(ctx, numbers(4),
+				func(ctx context.Context, i int) (int, error) {
+					if i == 3 {
+						time.Sleep(time.Second)
+						return 0, errItem
+					}
+					return 0, wait(ctx, time.Hour)
+				})
+			var item *concurrent.ItemError
+			switch {
+			case errors.Is(err, cause) && errors.Is(err, context.Canceled):
+			case errors.As(err, &item) && item.Index == 3 && item.Err == errItem:
+			default:
+				t.Errorf("got %v", err)
+			}
 		})
 	}
 }
 
-func TestItemError(t *testing.T) {
-	err := error(&concurrent.ItemError{Index: 3, Err: errItem})
-	if err.Error() != "item 3: item failed" || !errors.Is(err, errItem) {
-		t.Errorf("got %v", err)
+// The error is what makes the caller cancel: it came first and stays.
+func TestErrorThatMakesTheCallerCancel(t *testing.T) {
+	for _, opts := range [][]concurrent.Option{nil, {concurrent.Abandon()}, {concurrent.Limit(2)}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			_, err := concurrent.Map(ctx, numbers(4),
+				func(ctx context.Context, i int) (int, error) {
+					if i == 1 {
+						return 0, errItem
+					}
+					<-ctx.Done()
+					cancel()
+					return 0, ctx.Err()
+				}, opts...)
+			cancel()
+			if !errors.Is(err, errItem) || errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want the item's own", err)
+			}
+		})
 	}
 }
 
-// At most so many allocations whatever the number of items, also when all workers come to be.
-func TestAllocations(t *testing.T) {
-	var arrived atomic.Int64
-	together := func(_ context.Context, n int) (int, error) {
-		if n < 8 { // no worker gets a second item before there are eight
-			arrived.Add(1)
-			for arrived.Load()%8 != 0 {
-				runtime.Gosched()
-			}
+// registry is a parent that counts the contexts which wait for its end.
+type registry struct {
+	context.Context
+	done    chan struct{}
+	waiting atomic.Int32
+}
+
+func (r *registry) Done() <-chan struct{} { return r.done }
+
+func (r *registry) AfterFunc(func()) (stop func() bool) {
+	r.waiting.Add(1)
+	var once atomic.Bool
+	return func() bool {
+		if once.CompareAndSwap(false, true) {
+			r.waiting.Add(-1)
 		}
-		return n, nil
+		return true
 	}
-	for _, n := range []int{100, 1_000, 100_000} {
-		items := numbers(n)
-		for name, fn := range map[string]func(context.Context, int) (int, error){"one worker": trivial, "eight workers": together} {
-			got := testing.AllocsPerRun(3, func() {
-				if _, err := concurrent.Map(t.Context(), items, fn, concurrent.Limit(8)); err != nil {
-					t.Fatal(err)
-				}
-			})
-			t.Logf("%d items, %s: %v allocations", n, name, got)
-			if got > 16 {
-				t.Errorf("%d items, %s: got %v allocations, want at most 16", n, name, got)
-			}
+}
+
+// A call leaves nothing at its caller's context, nor a timer: the caller may make many on one
+// context.
+func TestContextIsReleased(t *testing.T) {
+	for name, opts := range map[string][]concurrent.Option{
+		"plain": nil, "time-out": {concurrent.Timeout(time.Hour)},
+		"abandon": {concurrent.Abandon(), concurrent.Timeout(time.Hour)},
+	} {
+		parent := &registry{Context: context.Background(), done: make(chan struct{})}
+		if _, err := concurrent.Map(parent, numbers(9), trivial, opts...); err != nil {
+			t.Error(err)
+		}
+		for range concurrent.Stream(parent, naturals, trivial, opts...) {
+			break
+		}
+		ended(func() {
+			concurrent.Map(parent, numbers(9),
+				func(context.Context, int) (int, error) { panic("in fn") }, opts...)
+		})
+		if n := parent.waiting.Load(); n != 0 {
+			t.Errorf("%s: %d contexts still wait for the end of the parent", name, n)
 		}
 	}
 }
 
-// goroutineID is the first line of the stack up to the state.
-func goroutineID() string {
-	id, _, _ := strings.Cut(string(debug.Stack()), "[")
-	return id
+// A deadline that came after the last failure and kept no item from its end is not among the
+// errors.
+func TestKeepGoingHarmlessDeadline(t *testing.T) {
+	for _, opt := range []concurrent.Option{nil, concurrent.Limit(9)} {
+		synctest.Test(t, func(t *testing.T) {
+			got, err := concurrent.Map(t.Context(), numbers(2),
+				func(_ context.Context, i int) (int, error) {
+					if i == 0 {
+						return 0, errItem
+					}
+					time.Sleep(time.Minute)
+					return i, nil
+				}, concurrent.KeepGoing(), concurrent.Timeout(time.Second), opt)
+			if len(got) != 2 || got[1] != 1 || !errors.Is(err, errItem) ||
+				errors.Is(err, concurrent.ErrTimeout) {
+				t.Errorf("got %v, %v, want item 0 alone to have failed", got, err)
+			}
+		})
+	}
 }

@@ -3,10 +3,12 @@ package concurrent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,96 +18,6 @@ import (
 
 	"github.com/gracekit/gracekit/concurrent"
 )
-
-// calls are all the ways to run fn for the items: inline, with the caller as one of the workers, without
-// it, and as a stream.
-var calls = []struct {
-	name string
-	run  func(ctx context.Context, fn func(context.Context, int) error) error
-}{
-	{"limit 1", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(8), fn, concurrent.Limit(1))
-	}},
-	{"single item", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(1), fn)
-	}},
-	{"workers", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(8), fn)
-	}},
-	{"keep going", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(8), fn, concurrent.KeepGoing())
-	}},
-	{"abandon", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(8), fn, concurrent.Abandon())
-	}},
-	{"abandon and keep going", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return concurrent.ForEach(ctx, numbers(8), fn, concurrent.Abandon(), concurrent.KeepGoing())
-	}},
-	{"stream", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return drain(concurrent.Stream(ctx, slices.Values(numbers(8)), withResult(fn)))
-	}},
-	{"stream limit 1", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return drain(concurrent.Stream(ctx, slices.Values(numbers(8)), withResult(fn), concurrent.Limit(1)))
-	}},
-	{"stream abandon", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return drain(concurrent.Stream(ctx, slices.Values(numbers(8)), withResult(fn), concurrent.Abandon()))
-	}},
-	{"stream keep going", func(ctx context.Context, fn func(context.Context, int) error) error {
-		return drain(concurrent.Stream(ctx, slices.Values(numbers(8)), withResult(fn), concurrent.KeepGoing()))
-	}},
-}
-
-func withResult(fn func(context.Context, int) error) func(context.Context, int) (int, error) {
-	return func(ctx context.Context, n int) (int, error) { return n, fn(ctx, n) }
-}
-
-func drain(stream func(func(int, error) bool)) (err error) {
-	for _, err = range stream {
-	}
-	return err
-}
-
-// caught returns what f panics with, or nil.
-func caught(f func()) (p any) {
-	defer func() { p = recover() }()
-	f()
-	return nil
-}
-
-func explode(with any) { panic(with) }
-
-// textCounter is a value to panic with.
-type textCounter struct{ calls int }
-
-func (c *textCounter) Error() string { c.calls++; return "call " + strconv.Itoa(c.calls) }
-
-// The text of a panic is made once, where it happens: whoever prints the error later calls no
-// method of the value.
-func TestPanicErrorKeepsItsText(t *testing.T) {
-	value := new(textCounter)
-	got := caught(func() {
-		concurrent.ForEach(t.Context(), numbers(1), func(context.Context, int) error { panic(value) })
-	})
-	p, ok := got.(*concurrent.PanicError)
-	if !ok {
-		t.Fatalf("got panic %v of type %T, want a *PanicError", got, got)
-	}
-	for range 3 {
-		if want := "panic: call 1\n\ngoroutine "; !strings.HasPrefix(p.Error(), want) {
-			t.Errorf("got text\n%s\nwant %q", p.Error(), want)
-		}
-	}
-	if value.calls != 1 {
-		t.Errorf("Error was called %d times, want 1", value.calls)
-	}
-}
-
-func TestPanicErrorMadeByHand(t *testing.T) {
-	err := &concurrent.PanicError{Value: io.EOF, Stack: []byte("goroutine 1 [running]:")}
-	if got, want := err.Error(), "panic: EOF\n\ngoroutine 1 [running]:"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
 
 func TestPanic(t *testing.T) {
 	values := []struct {
@@ -139,7 +51,8 @@ func TestPanic(t *testing.T) {
 					if !ok {
 						t.Fatalf("got panic %v of type %T, want a *PanicError", got, got)
 					}
-					if text := p.Error(); !strings.HasPrefix(text, v.text) || !strings.Contains(text, "concurrent_test.explode") {
+					if text := p.Error(); !strings.HasPrefix(text, v.text) ||
+						!strings.Contains(text, "concurrent_test.explode") {
 						t.Errorf("got text\n%s\nwant %q and the stack of the panic", text, v.text)
 					}
 					if p.Index != 0 {
@@ -169,10 +82,12 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Whatever the order in which items panic, fail, or call Goexit, the panic goes first.
+// Whatever the order in which items panic, fail, or call Goexit within a second, the panic goes
+// first.
 func TestPanicGoesBeforeErrors(t *testing.T) {
 	for _, c := range calls {
-		if strings.Contains(c.name, "abandon") || strings.Contains(c.name, "1") || c.name == "single item" {
+		if strings.Contains(c.name, "abandon") || strings.Contains(c.name, "1") ||
+			c.name == "single item" {
 			continue // come back at the first event
 		}
 		for panicking := range 3 {
@@ -183,11 +98,9 @@ func TestPanicGoesBeforeErrors(t *testing.T) {
 						done := make(chan struct{})
 						go func() {
 							defer close(done)
-							// No caught here: if it is the caller's own item that called Goexit, that goes on
-							// after the recovery.
 							defer func() { got = recover() }()
 							c.run(t.Context(), func(_ context.Context, n int) error {
-								time.Sleep(time.Duration(8-n) * time.Second) // deaf
+								time.Sleep(time.Duration(8-n) * time.Second / 10) // deaf
 								switch n {
 								case panicking:
 									explode(n)
@@ -218,7 +131,7 @@ func TestSeveralPanics(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				got := caught(func() {
 					c.run(t.Context(), func(_ context.Context, n int) error {
-						time.Sleep(time.Duration(8-n) * time.Second)
+						time.Sleep(time.Duration(8-n) * time.Second / 10)
 						explode(n)
 						return nil
 					})
@@ -244,7 +157,8 @@ func TestPanicThroughNestedCalls(t *testing.T) {
 		})
 	})
 	outer, ok := got.(*concurrent.PanicError)
-	if !ok || outer.Index != 1 || !errors.Is(outer, io.ErrUnexpectedEOF) || !strings.Contains(outer.Error(), "concurrent_test.explode") {
+	if !ok || outer.Index != 1 || !errors.Is(outer, io.ErrUnexpectedEOF) ||
+		!strings.Contains(outer.Error(), "concurrent_test.explode") {
 		t.Fatalf("got %v, want the panic of item 1 around the original one", got)
 	}
 	if inner, ok := outer.Value.(*concurrent.PanicError); !ok || inner.Index != 2 {
@@ -252,8 +166,8 @@ func TestPanicThroughNestedCalls(t *testing.T) {
 	}
 }
 
-// FailNow of a test ends its goroutine by Goexit. Wherever fn runs, the caller's ends too, and its deferred
-// functions run.
+// FailNow of a test ends its goroutine by Goexit. Wherever fn runs, the caller's ends too, and its
+// deferred functions run.
 func TestGoexit(t *testing.T) {
 	for _, c := range calls {
 		for _, exiting := range []int{0, 3, 7} {
@@ -284,7 +198,8 @@ func TestGoexit(t *testing.T) {
 					})
 					caller.Wait()
 					if returned || recovered != nil {
-						t.Errorf("returned: %v, recovered %v; want the caller's goroutine to end", returned, recovered)
+						t.Errorf("returned: %v, recovered %v; want the caller's goroutine to end",
+							returned, recovered)
 					}
 					synctest.Wait()
 					if running.Load() != 0 {
@@ -296,55 +211,184 @@ func TestGoexit(t *testing.T) {
 	}
 }
 
-// A Goexit of the item that the caller itself runs still waits for the others.
-func TestGoexitInCallerWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var running atomic.Int64
-		var caller sync.WaitGroup
-		caller.Go(func() {
-			me := goroutineID()
-			defer func() {
-				if running.Load() != 0 {
-					t.Errorf("%d functions still run", running.Load())
-				}
-			}()
-			concurrent.ForEach(t.Context(), numbers(8), func(context.Context, int) error {
-				if goroutineID() == me {
-					time.Sleep(time.Second)
-					runtime.Goexit()
-				}
-				running.Add(1)
-				defer running.Add(-1)
-				time.Sleep(time.Minute) // deaf
-				return nil
-			})
-		})
-		caller.Wait()
+// With the old meaning of panic(nil), recover returns nil for a panic as it does for Goexit.
+func TestPanicNilOfOldPrograms(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	v, goexit := ended(func() {
+		concurrent.ForEach(t.Context(), numbers(4), func(context.Context, int) error { panic(nil) })
 	})
+	p, ok := v.(*concurrent.PanicError)
+	if !ok || goexit {
+		t.Fatalf("got %v, Goexit %v, want a PanicError", v, goexit)
+	}
+	if _, ok := p.Value.(*runtime.PanicNilError); !ok {
+		t.Errorf("got value %v, want a PanicNilError", p.Value)
+	}
 }
 
-// What a straggler does after the call came back is nobody's business any more.
-func TestStragglerPanicsLate(t *testing.T) {
+// An item panics, or ends its goroutine, while another waits for what it would have sent, deaf to
+// its context: the caller hears of it within two seconds. errgroup's Wait hung.
+func TestPanicIsSeenWhileOthersWaitForIt(t *testing.T) {
 	for _, c := range calls {
-		if !strings.Contains(c.name, "abandon") {
-			continue
+		if c.name == "limit 1" || c.name == "single item" || c.name == "stream limit 1" {
+			continue // nothing else runs
 		}
-		for _, end := range []func(){func() { explode("late") }, runtime.Goexit} {
-			t.Run(c.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					err := c.run(ctx, func(context.Context, int) error {
-						time.Sleep(time.Minute)
-						end()
-						return nil
-					})
-					if !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+		for panicking := range 8 {
+			for waiting := range 8 {
+				for _, exit := range []bool{false, true} {
+					if waiting == panicking || exit && waiting != (panicking+1)%8 {
+						continue
 					}
-					time.Sleep(time.Hour)
+					synctest.Test(t, func(t *testing.T) {
+						sent, began := make(chan struct{}), time.Now()
+						v, exited := ended(func() {
+							c.run(t.Context(), func(_ context.Context, n int) error {
+								switch n {
+								case waiting:
+									<-sent
+								case panicking:
+									if exit {
+										runtime.Goexit()
+									}
+									explode("never sent")
+								}
+								return nil
+							})
+						})
+						name, took := fmt.Sprintf("%s, %d waits for %d", c.name, waiting,
+							panicking), time.Since(began)
+						if took > 2*time.Second {
+							t.Errorf("%s: took %v", name, took)
+						}
+						p, ok := v.(*concurrent.PanicError)
+						if exited != exit || !exit &&
+							(!ok || p.Index != panicking ||
+								!strings.Contains(string(p.Stack), "explode")) {
+							t.Errorf("%s: got panic %v, exited: %v", name, v, exited)
+						}
+						close(sent)
+					})
+				}
+			}
+		}
+	}
+}
+
+// The other places in which one side of a stream may crash while another waits for it.
+func TestStreamPanicIsSeenWhileOthersWaitForIt(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		sequence, fn, body    func()
+		deafSequence, deafFn  bool
+		wantValue, inStack    string
+		panicsInCallersOwnWay bool
+	}{
+		{name: "fn, for which the sequence waits", fn: func() { explode("fn") }, deafSequence: true,
+			wantValue: "fn"},
+		{name: "the sequence, for which fn waits", sequence: func() { explode("sequence") },
+			deafFn: true, wantValue: "sequence"},
+		{name: "the loop body, for which fn waits", body: func() { explode("body") }, deafFn: true,
+			wantValue: "body", panicsInCallersOwnWay: true},
+		{name: "the loop body, for which the sequence waits", body: func() { explode("body") },
+			deafSequence: true, wantValue: "body", panicsInCallersOwnWay: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				defer close(release)
+				began := time.Now()
+				v := caught(func() {
+					for range concurrent.Stream(t.Context(), func(yield func(int) bool) {
+						if !yield(0) || !yield(1) {
+							return
+						}
+						if c.sequence != nil {
+							c.sequence()
+						}
+						if c.deafSequence {
+							<-release
+						}
+					}, func(_ context.Context, n int) (int, error) {
+						switch {
+						case n == 0 && c.body != nil:
+						case c.fn != nil && n == 1:
+							c.fn()
+						case c.deafFn:
+							<-release
+						}
+						return n, nil
+					}) {
+						if c.body != nil {
+							c.body()
+						}
+					}
 				})
+				if p, ok := v.(*concurrent.PanicError); ok && !c.panicsInCallersOwnWay {
+					v = p.Value
+				}
+				if took := time.Since(began); v != c.wantValue || took > 2*time.Second {
+					t.Errorf("got panic %v after %v, want %v", v, took, c.wantValue)
+				}
 			})
+		})
+	}
+}
+
+// net/http compares the value with ==; around any number of calls it finds the one that fn used.
+func TestErrAbortHandlerKeepsItsIdentity(t *testing.T) {
+	for _, c := range calls {
+		if got := caught(func() {
+			c.run(t.Context(), func(context.Context, int) error { panic(http.ErrAbortHandler) })
+		}); got != http.ErrAbortHandler {
+			t.Errorf("%s: got %v of type %T", c.name, got, got)
+		}
+	}
+	if got := caught(func() {
+		concurrent.ForEach(t.Context(), numbers(3), func(ctx context.Context, _ int) error {
+			return concurrent.ForEach(ctx, numbers(3),
+				func(context.Context, int) error { panic(http.ErrAbortHandler) })
+		})
+	}); got != http.ErrAbortHandler {
+		t.Errorf("nested: got %v", got)
+	}
+	if got := caught(func() {
+		for range concurrent.Stream(t.Context(),
+			func(func(int) bool) { panic(http.ErrAbortHandler) }, trivial) {
+		}
+	}); got != http.ErrAbortHandler {
+		t.Errorf("sequence: got %v", got)
+	}
+}
+
+// A handler that is aborted inside of a call costs no line of the server's log.
+func TestErrAbortHandlerInAServer(t *testing.T) {
+	var out strings.Builder
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		concurrent.ForEach(r.Context(), numbers(3),
+			func(context.Context, int) error { panic(http.ErrAbortHandler) })
+	}))
+	server.Config.ErrorLog = log.New(&out, "", 0)
+	server.Start()
+	if _, err := server.Client().Get(server.URL); err == nil {
+		t.Error("the request was answered")
+	}
+	server.Close()
+	if out.Len() != 0 {
+		t.Errorf("got log %q, want none", out.String())
+	}
+}
+
+// Any other sentinel is in the PanicError, as its documentation says.
+func TestOtherSentinelsAreFoundInThePanicError(t *testing.T) {
+	for _, sentinel := range []error{io.EOF, errors.New("net/http: abort"), &textCounter{}} {
+		got := caught(func() {
+			concurrent.ForEach(t.Context(), numbers(1),
+				func(context.Context, int) error { panic(sentinel) })
+		})
+		p, ok := got.(*concurrent.PanicError)
+		if !ok || p.Value != sentinel || !errors.Is(p, sentinel) {
+			t.Errorf("got %v, want a PanicError with %v", got, sentinel)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"math"
-	"sync"
 	"sync/atomic"
 )
 
@@ -22,21 +21,25 @@ import (
 //
 // With [KeepGoing] the error of an item is yielded in its place as an [*ItemError], and the loop
 // goes on. But if the context ends, the caller's or by [Timeout], the loop ends as it does without
-// KeepGoing. A sequence that ends after the caller's context did is taken to have ended because
-// of it.
+// KeepGoing. A sequence that ends after the caller's context did is taken to have ended because of
+// it.
 //
 // Leaving the loop stops everything: the functions and the sequence have returned before the range
 // statement has, however it is left. Stream cannot interrupt a sequence that is waiting for its
-// next item, so a sequence that may wait should end with the caller's context; or see [Abandon].
+// next item, so a sequence that may wait should end with the caller's context; or see [Abandon]. If
+// the loop body panics, the functions and the sequence have a second to return.
 //
 // The sequence runs in one goroutine of its own, fn in several, and the loop body in the caller's.
 // If fn or the sequence panics or calls [runtime.Goexit], that continues in the caller's goroutine
-// as with Map, at the latest when the loop ends; only a panic of the loop body goes before it.
+// as with Map, at the latest when the loop body is done; only a panic of the loop body goes before
+// it.
 //
-// Nothing runs before the result is ranged over, and nothing at all if the context is over by
-// then. Each range statement iterates the sequence anew. Stream panics if items or fn is nil and
-// with [Unlimited].
-func Stream[T, R any](ctx context.Context, items iter.Seq[T], fn func(context.Context, T) (R, error), opts ...Option) iter.Seq2[R, error] {
+// Nothing runs before the result is ranged over, and nothing at all if the context is over by then.
+// Each range statement iterates the sequence anew. Stream panics if items or fn is nil and with
+// [Unlimited].
+func Stream[T, R any](
+	ctx context.Context, items iter.Seq[T], fn func(context.Context, T) (R, error), opts ...Option,
+) iter.Seq2[R, error] {
 	if items == nil {
 		panic("concurrent: Stream: items is nil")
 	}
@@ -51,11 +54,11 @@ func Stream[T, R any](ctx context.Context, items iter.Seq[T], fn func(context.Co
 		s := &stream[T, R]{
 			group: group{config: c},
 			items: items,
-			fn:    fn,
 			order: make(chan *slot[T, R], c.limit),
 			free:  make(chan *slot[T, R], c.limit),
 			jobs:  make(chan *slot[T, R]),
 		}
+		s.fn = decorate(&s.group, fn)
 		s.open(ctx)
 		defer s.close()
 		s.run(yield)
@@ -74,8 +77,7 @@ type stream[T, R any] struct {
 	free  chan *slot[T, R] // to be filled again
 	jobs  chan *slot[T, R] // to an idle worker
 
-	stopped    atomic.Bool // nothing more is wanted of the sequence
-	goroutines sync.WaitGroup
+	stopped atomic.Bool // nothing more is wanted of the sequence
 }
 
 type slot[T, R any] struct {
@@ -91,8 +93,10 @@ type slot[T, R any] struct {
 func (s *slot[T, R]) reset() { *s = slot[T, R]{done: s.done} }
 
 func (s *stream[T, R]) run(yield func(R, error) bool) {
-	last := context.Cause(s.ctx)
-	if last == nil {
+	var last error
+	if s.ctx.Err() != nil {
+		last = s.cause()
+	} else {
 		last = s.consume(yield)
 		s.raise()
 	}
@@ -102,13 +106,29 @@ func (s *stream[T, R]) run(yield func(R, error) bool) {
 	}
 }
 
-// consume yields until the sequence ends, an error ends it, or the loop is left. What it returns
-// is to be yielded last, when nothing runs any more.
+// consume yields until the sequence ends, an error ends it, or the loop is left. What it returns is
+// to be yielded last, when nothing runs any more.
 func (s *stream[T, R]) consume(yield func(R, error) bool) (last error) {
-	defer s.shut() // also if the loop body panics or calls runtime.Goexit
-	s.goroutines.Go(s.pull)
+	returned := false
+	defer func() {
+		if !returned { // the loop body panicked or called runtime.Goexit
+			s.crash(nil)
+		}
+		s.stopped.Store(true)
+		s.close()
+		if !s.abandon {
+			s.await()
+		}
+	}()
+	s.active.Store(1)
+	go s.pull()
+	last = s.loop(yield)
+	returned = true
+	return last
+}
 
-	var quit <-chan struct{}
+func (s *stream[T, R]) loop(yield func(R, error) bool) (last error) {
+	quit := (<-chan struct{})(s.crashed)
 	if s.abandon {
 		quit = s.ctx.Done()
 	}
@@ -158,17 +178,9 @@ func receive[V any](from <-chan V, quit <-chan struct{}) (v V, ok bool) {
 	}
 }
 
-// shut stops the puller and the workers and, unless they are to be abandoned, waits for them.
-func (s *stream[T, R]) shut() {
-	s.stopped.Store(true)
-	s.close()
-	if !s.abandon {
-		s.goroutines.Wait()
-	}
-}
-
 // pull iterates the sequence. It ends when the sequence has returned.
 func (s *stream[T, R]) pull() {
+	defer s.leave()
 	defer close(s.order)
 	index := 0
 	s.protect(&index, func() {
@@ -231,8 +243,8 @@ func (p *puller[T, R]) dispatch() {
 	}
 	if p.workers < p.limit {
 		p.workers++
-		slot := p.slot
-		p.goroutines.Go(func() { p.work(slot) })
+		p.active.Add(1)
+		go p.work(p.slot)
 		return
 	}
 	// Fewer than limit other slots are in work, so some worker is about to ask for one. If it
@@ -246,6 +258,7 @@ func (p *puller[T, R]) dispatch() {
 
 // work is a worker's life, from its first slot to the end of the context.
 func (s *stream[T, R]) work(slot *slot[T, R]) {
+	defer s.leave()
 	for {
 		s.runItem(slot)
 		select {
@@ -262,7 +275,17 @@ func (s *stream[T, R]) runItem(slot *slot[T, R]) {
 		return
 	}
 	s.protect(&slot.index, func() {
-		slot.result, slot.err = s.fn(s.ctx, slot.item)
+		ctx := s.ctx
+		if s.budget != nil {
+			p, err := s.take(nil)
+			if err != nil {
+				slot.err, slot.ok = err, ctx.Err() == nil
+				return
+			}
+			defer p.giveBack()
+			ctx = p
+		}
+		slot.result, slot.err = s.fn(ctx, slot.item)
 		slot.ok = true
 	})
 	if slot.err == nil {
@@ -271,6 +294,9 @@ func (s *stream[T, R]) runItem(slot *slot[T, R]) {
 	if s.keepGoing {
 		if s.ctx.Err() != nil {
 			s.cut.Store(true)
+			if _, ok := slot.err.(*unfinished); ok {
+				slot.ok = false
+			}
 		}
 		return
 	}

@@ -40,15 +40,17 @@ func names(rows *fakeRows, err *error) iter.Seq[string] {
 	}
 }
 
-// A table of any length: at most eight rows are held at a time, and the users come in the order of the cursor.
+// A table of any length: at most eight rows are held at a time, and the users come in the order of
+// the cursor.
 func ExampleStream() {
 	rows := &fakeRows{names: []string{"colin", "admin", "guest"}} // db.QueryContext(ctx, …)
 	var rowsErr error
 
-	for user, err := range concurrent.Stream(context.Background(), names(rows, &rowsErr), func(ctx context.Context, name string) (User, error) {
-		n, err := countPolicies(ctx, name)
-		return User{Name: name, Policies: n}, err
-	}, concurrent.Limit(8)) {
+	for user, err := range concurrent.Stream(context.Background(), names(rows, &rowsErr),
+		func(ctx context.Context, name string) (User, error) {
+			n, err := countPolicies(ctx, name)
+			return User{Name: name, Policies: n}, err
+		}, concurrent.Limit(8)) {
 		if err != nil {
 			fmt.Println(err)
 			break

@@ -3,9 +3,12 @@ package concurrent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,41 +18,16 @@ import (
 	"github.com/gracekit/gracekit/concurrent"
 )
 
-// endless is an infinite sequence that knows whether it is being iterated, and how far it got.
-type endless struct {
-	t       *testing.T
-	pulled  atomic.Int64
-	handed  atomic.Int64 // set by the test
-	limit   int64
-	running atomic.Bool
-	ended   atomic.Int64
-}
-
-func (e *endless) all(yield func(int) bool) {
-	if e.running.Swap(true) {
-		e.t.Error("iterated from two goroutines at once")
-	}
-	defer e.ended.Add(1)
-	defer e.running.Store(false)
-	for i := 0; ; i++ {
-		if held := e.pulled.Add(1) - e.handed.Load(); held > e.limit {
-			e.t.Errorf("got %d items in work, want at most %d", held, e.limit)
-		}
-		if !yield(i) {
-			return
-		}
-	}
-}
-
 func TestStreamHoldsAtMostLimit(t *testing.T) {
 	for _, limit := range []int{1, 2, 7} {
 		synctest.Test(t, func(t *testing.T) {
 			e := &endless{t: t, limit: int64(limit)}
 			count := 0
-			for n, err := range concurrent.Stream(t.Context(), e.all, func(_ context.Context, n int) (int, error) {
-				time.Sleep(time.Duration(n%5) * time.Millisecond)
-				return n, nil
-			}, concurrent.Limit(limit)) {
+			for n, err := range concurrent.Stream(t.Context(), e.all,
+				func(_ context.Context, n int) (int, error) {
+					time.Sleep(time.Duration(n%5) * time.Millisecond)
+					return n, nil
+				}, concurrent.Limit(limit)) {
 				if n != count || err != nil {
 					t.Fatalf("got %d, %v, want %d", n, err, count)
 				}
@@ -60,7 +38,8 @@ func TestStreamHoldsAtMostLimit(t *testing.T) {
 					time.Sleep(time.Second) // a slow body holds the sequence back
 					synctest.Wait()
 					if got := e.pulled.Load(); got != int64(count-1+limit) {
-						t.Fatalf("got %d items pulled for a body at item %d, want %d", got, count-1, count-1+limit)
+						t.Fatalf("got %d items pulled for a body at item %d, want %d", got, count-1,
+							count-1+limit)
 					}
 				}
 				e.handed.Add(1)
@@ -123,19 +102,21 @@ func TestStreamLeavesNothing(t *testing.T) {
 						defer func() {
 							recovered = recover()
 							if running.Load() != 0 || e.running.Load() {
-								t.Errorf("%d functions run, sequence runs: %v", running.Load(), e.running.Load())
+								t.Errorf("%d functions run, sequence runs: %v", running.Load(),
+									e.running.Load())
 							}
 						}()
-						for n, err := range concurrent.Stream(t.Context(), e.all, func(ctx context.Context, n int) (int, error) {
-							running.Add(1)
-							defer running.Add(-1)
-							if n <= 3 {
-								return n, nil
-							}
-							<-ctx.Done()
-							time.Sleep(time.Second) // not at once
-							return n, ctx.Err()
-						}, concurrent.Limit(limit)) {
+						for n, err := range concurrent.Stream(t.Context(), e.all,
+							func(ctx context.Context, n int) (int, error) {
+								running.Add(1)
+								defer running.Add(-1)
+								if n <= 3 {
+									return n, nil
+								}
+								<-ctx.Done()
+								time.Sleep(time.Second / 2) // not at once
+								return n, ctx.Err()
+							}, concurrent.Limit(limit)) {
 							if err != nil {
 								t.Errorf("got %v", err)
 							}
@@ -158,18 +139,19 @@ func TestStreamError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
 		var last error
-		for n, err := range concurrent.Stream(t.Context(), slices.Values(numbers(100)), func(ctx context.Context, n int) (int, error) {
-			if n == 5 {
-				time.Sleep(time.Millisecond)
-				return 7, errItem
-			}
-			if n > 5 {
-				<-ctx.Done()
-				return 7, ctx.Err()
-			}
-			time.Sleep(time.Second) // deaf: comes back after the error, successfully
-			return n, nil
-		}, concurrent.Limit(8)) {
+		for n, err := range concurrent.Stream(t.Context(), slices.Values(numbers(100)),
+			func(ctx context.Context, n int) (int, error) {
+				if n == 5 {
+					time.Sleep(time.Millisecond)
+					return 7, errItem
+				}
+				if n > 5 {
+					<-ctx.Done()
+					return 7, ctx.Err()
+				}
+				time.Sleep(time.Second) // deaf: comes back after the error, successfully
+				return n, nil
+			}, concurrent.Limit(8)) {
 			if last != nil {
 				t.Error("the loop goes on after an error")
 			}
@@ -190,13 +172,15 @@ func TestStreamError(t *testing.T) {
 
 func TestStreamKeepGoing(t *testing.T) {
 	var got []int
-	for n, err := range concurrent.Stream(t.Context(), slices.Values(numbers(6)), func(_ context.Context, n int) (int, error) {
-		if n%2 == 1 {
-			return 7, errItem
-		}
-		return n, nil
-	}, concurrent.KeepGoing()) {
-		if item, ok := err.(*concurrent.ItemError); err != nil && (!ok || item.Index != len(got) || n != 0 || item.Err != errItem) {
+	for n, err := range concurrent.Stream(t.Context(), slices.Values(numbers(6)),
+		func(_ context.Context, n int) (int, error) {
+			if n%2 == 1 {
+				return 7, errItem
+			}
+			return n, nil
+		}, concurrent.KeepGoing()) {
+		if item, ok := err.(*concurrent.ItemError); err != nil &&
+			(!ok || item.Index != len(got) || n != 0 || item.Err != errItem) {
 			t.Errorf("got %v, %v at %d", n, err, len(got))
 		}
 		got = append(got, n)
@@ -211,9 +195,10 @@ func TestStreamContextOver(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	count := 0
-	for n, err := range concurrent.Stream(ctx, func(func(int) bool) { t.Error("the sequence was touched") }, trivial) {
+	for n, err := range concurrent.Stream(ctx,
+		func(func(int) bool) { t.Error("the sequence was touched") }, trivial) {
 		count++
-		if n != 0 || err != cause {
+		if n != 0 || !isEnd(err, context.Canceled, cause) {
 			t.Errorf("got %v, %v, want 0, %v", n, err, cause)
 		}
 	}
@@ -240,24 +225,26 @@ func TestStreamTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				results := 0
 				var last error
-				for _, err := range concurrent.Stream(t.Context(), slices.Values(numbers(c.items)), func(_ context.Context, n int) (int, error) {
-					time.Sleep(time.Second)
-					return n, nil
-				}, concurrent.Limit(2), concurrent.Timeout(1500*time.Millisecond)) {
+				for _, err := range concurrent.Stream(t.Context(), slices.Values(numbers(c.items)),
+					func(_ context.Context, n int) (int, error) {
+						time.Sleep(time.Second)
+						return n, nil
+					}, concurrent.Limit(2), concurrent.Timeout(1500*time.Millisecond)) {
 					if last = err; err == nil {
 						results++
 					}
 				}
 				if results != c.results || last != c.want {
-					t.Errorf("got %d results and %v, want %d and %v", results, last, c.results, c.want)
+					t.Errorf("got %d results and %v, want %d and %v", results, last, c.results,
+						c.want)
 				}
 			})
 		})
 	}
 }
 
-// A cursor that ends because its context did looks like one that has come to its end. The loop
-// must not take the half for the whole.
+// A cursor that ends because its context did looks like one that has come to its end. The loop must
+// not take the half for the whole.
 func TestStreamSequenceEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -277,7 +264,8 @@ func TestStreamSequenceEndsWithContext(t *testing.T) {
 			}
 		}
 		if results != 3 || last != context.DeadlineExceeded {
-			t.Errorf("got %d results and %v, want 3 and %v", results, last, context.DeadlineExceeded)
+			t.Errorf("got %d results and %v, want 3 and %v", results, last,
+				context.DeadlineExceeded)
 		}
 	})
 }
@@ -300,22 +288,6 @@ func TestStreamRangedTwice(t *testing.T) {
 		})
 	}
 	loops.Wait()
-}
-
-func TestStreamPull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := &endless{t: t, limit: 1 << 60}
-		next, stop := iter.Pull2(concurrent.Stream(t.Context(), e.all, trivial))
-		for i := range 10 {
-			if n, err, ok := next(); n != 2*i || err != nil || !ok {
-				t.Errorf("got %d, %v, %v, want %d", n, err, ok, 2*i)
-			}
-		}
-		stop()
-		if e.running.Load() {
-			t.Error("the sequence still runs")
-		}
-	})
 }
 
 func TestStreamEmpty(t *testing.T) {
@@ -353,7 +325,8 @@ func TestStreamSequencePanics(t *testing.T) {
 					}, c.fn, c.opt) {
 					}
 				})
-				if p, ok := got.(*concurrent.PanicError); !ok || p.Index != 3 || !errors.Is(p, errItem) {
+				if p, ok := got.(*concurrent.PanicError); !ok || p.Index != 3 ||
+					!errors.Is(p, errItem) {
 					t.Errorf("got %v, want the sequence's panic at item 3", got)
 				}
 			})
@@ -362,7 +335,8 @@ func TestStreamSequencePanics(t *testing.T) {
 }
 
 func TestStreamSequenceExits(t *testing.T) {
-	for _, opt := range []concurrent.Option{concurrent.Limit(1), concurrent.Limit(4), concurrent.Abandon(), concurrent.KeepGoing()} {
+	for _, opt := range []concurrent.Option{concurrent.Limit(1), concurrent.Limit(4),
+		concurrent.Abandon(), concurrent.KeepGoing()} {
 		synctest.Test(t, func(t *testing.T) {
 			returned := false
 			var caller sync.WaitGroup
@@ -382,18 +356,20 @@ func TestStreamSequenceExits(t *testing.T) {
 	}
 }
 
-// A panic that came to be while the loop was being left is not lost; one of the loop body goes first.
+// A panic that came to be while the loop was being left is not lost; one of the loop body goes
+// first.
 func TestStreamPanicWhileLeaving(t *testing.T) {
 	for _, body := range []string{"break", "panic"} {
 		synctest.Test(t, func(t *testing.T) {
 			got := caught(func() {
-				for range concurrent.Stream(t.Context(), slices.Values(numbers(5)), func(ctx context.Context, n int) (int, error) {
-					if n > 0 {
-						<-ctx.Done()
-						explode("while leaving")
-					}
-					return n, nil
-				}) {
+				for range concurrent.Stream(t.Context(), slices.Values(numbers(5)),
+					func(ctx context.Context, n int) (int, error) {
+						if n > 0 {
+							<-ctx.Done()
+							explode("while leaving")
+						}
+						return n, nil
+					}) {
 					synctest.Wait() // all five have started
 					if body == "panic" {
 						explode("body")
@@ -402,7 +378,8 @@ func TestStreamPanicWhileLeaving(t *testing.T) {
 				}
 			})
 			p, ok := got.(*concurrent.PanicError)
-			if body == "break" && (!ok || p.Value != "while leaving") || body == "panic" && got != "body" {
+			if body == "break" && (!ok || p.Value != "while leaving") || body == "panic" &&
+				got != "body" {
 				t.Errorf("%s: got %v", body, got)
 			}
 		})
@@ -419,7 +396,10 @@ func TestStreamAbandon(t *testing.T) {
 		want  error
 	}{
 		{name: "deaf function", items: slices.Values(numbers(30)), want: concurrent.ErrTimeout,
-			fn: func(_ context.Context, n int) (int, error) { time.Sleep(time.Hour); return n, nil }},
+			fn: func(_ context.Context, n int) (int, error) {
+				time.Sleep(time.Hour)
+				return n, nil
+			}},
 		{name: "deaf sequence", fn: trivial, want: concurrent.ErrTimeout,
 			items: func(yield func(int) bool) { yield(0); time.Sleep(time.Hour); yield(1) }},
 		{name: "left", leave: true, items: slices.Values(numbers(30)),
@@ -433,10 +413,11 @@ func TestStreamAbandon(t *testing.T) {
 				began := time.Now()
 				var last error
 				var calls atomic.Int64
-				for _, err := range concurrent.Stream(t.Context(), c.items, func(ctx context.Context, n int) (int, error) {
-					calls.Add(1)
-					return c.fn(ctx, n)
-				}, concurrent.Abandon(), concurrent.Timeout(time.Second), concurrent.Limit(3)) {
+				for _, err := range concurrent.Stream(t.Context(), c.items,
+					func(ctx context.Context, n int) (int, error) {
+						calls.Add(1)
+						return c.fn(ctx, n)
+					}, concurrent.Abandon(), concurrent.Timeout(time.Second), concurrent.Limit(3)) {
 					if last = err; c.leave {
 						break
 					}
@@ -445,6 +426,7 @@ func TestStreamAbandon(t *testing.T) {
 				if want := time.Second * b2d(!c.leave); last != c.want || got != want {
 					t.Errorf("got %v after %v, want %v after %v", last, got, c.want, want)
 				}
+				synctest.Wait()
 				before := calls.Load()
 				time.Sleep(100 * time.Hour) // the stragglers end
 				if calls.Load() != before {
@@ -473,8 +455,8 @@ func TestStreamAbandonYieldsWhatIsThere(t *testing.T) {
 	})
 }
 
-// When nothing more is wanted of it, the sequence is asked for nothing more; when only the context has
-// ended, once, to learn whether an item is missed.
+// When nothing more is wanted of it, the sequence is asked for nothing more; when only the context
+// has ended, once, to learn whether an item is missed.
 func TestStreamStopsAskingTheSequence(t *testing.T) {
 	cause := errors.New("client has gone")
 	for _, c := range []struct {
@@ -518,6 +500,7 @@ func TestStreamStopsAskingTheSequence(t *testing.T) {
 						}
 					})
 					caller.Wait()
+					time.Sleep(2 * time.Hour) // what a panic did not wait for
 					want := c.pulled
 					if limit > 2 {
 						want = 3 // it was already looking for the next one
@@ -528,5 +511,299 @@ func TestStreamStopsAskingTheSequence(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A sequence that must not be entered twice at once, and that counts what it gave.
+func guarded(given *int) iter.Seq[int] {
+	var inside atomic.Bool
+	return func(yield func(int) bool) {
+		for i := 0; ; i++ {
+			if !inside.CompareAndSwap(false, true) {
+				panic("sequence entered twice")
+			}
+			*given++ // the race detector sees two goroutines
+			inside.Store(false)
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+func TestStreamIsLeftInAnyWay(t *testing.T) {
+	ways := map[string]func(seq iter.Seq2[int, error]){
+		"break": func(seq iter.Seq2[int, error]) {
+			for v := range seq {
+				if v == 10 {
+					break
+				}
+			}
+		},
+		"return": func(seq iter.Seq2[int, error]) {
+			for range seq {
+				return
+			}
+		},
+		"panic": func(seq iter.Seq2[int, error]) {
+			for v := range seq {
+				if v == 3 {
+					panic("in the loop body")
+				}
+			}
+		},
+		"goexit": func(seq iter.Seq2[int, error]) {
+			for v := range seq {
+				if v == 3 {
+					runtime.Goexit()
+				}
+			}
+		},
+		"pull": func(seq iter.Seq2[int, error]) {
+			next, stop := iter.Pull2(seq)
+			for range 5 {
+				next()
+			}
+			stop()
+			if _, _, ok := next(); ok {
+				panic("a value after stop")
+			}
+		},
+		"pull and nothing": func(seq iter.Seq2[int, error]) {
+			_, stop := iter.Pull2(seq)
+			stop()
+		},
+		"twice": func(seq iter.Seq2[int, error]) {
+			for range 2 {
+				first := true
+				for v := range seq {
+					if first && v != 0 {
+						panic(fmt.Sprintf("starts with %d", v))
+					}
+					first = false
+					if v == 5 {
+						break
+					}
+				}
+			}
+		},
+	}
+	for name, way := range ways {
+		for _, opts := range [][]concurrent.Option{{concurrent.Limit(1)}, {concurrent.Limit(2)},
+			{concurrent.Limit(4)}, {concurrent.Limit(4), concurrent.Abandon()},
+			{concurrent.Limit(4), concurrent.KeepGoing()}} {
+			synctest.Test(t, func(t *testing.T) {
+				var given int
+				var running atomic.Int32
+				seq := concurrent.Stream(t.Context(), guarded(&given),
+					func(ctx context.Context, i int) (int, error) {
+						running.Add(1)
+						defer running.Add(-1)
+						return i, wait(ctx, time.Duration(i%5)*time.Millisecond)
+					}, opts...)
+				v, goexit := ended(func() { way(seq) })
+				if len(opts) == 1 {
+					given++ // races with a sequence that is still running
+					if n := running.Load(); n != 0 {
+						t.Errorf("%s: %d functions still run", name, n)
+					}
+				}
+				if wantExit := name == "goexit"; goexit != wantExit {
+					t.Errorf("%s: goexit %v", name, goexit)
+				}
+				want := any(nil)
+				if name == "panic" {
+					want = "in the loop body"
+				}
+				if v != want {
+					t.Errorf("%s: panicked with %v", name, v)
+				}
+			})
+		}
+	}
+}
+
+// Sequences that misbehave: they go on after being told to stop, panic or leave while they clean
+// up.
+func TestStreamBadSequence(t *testing.T) {
+	deaf := func(yield func(int) bool) {
+		for i := range 50 {
+			yield(i)
+		}
+	}
+	bitter := func(yield func(int) bool) {
+		defer func() { explode("while cleaning up") }()
+		naturals(yield)
+	}
+	gone := func(yield func(int) bool) {
+		defer runtime.Goexit()
+		naturals(yield)
+	}
+	for _, limit := range []int{1, 4} {
+		for _, abandon := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				opts := []concurrent.Option{concurrent.Limit(limit)}
+				if abandon {
+					opts = append(opts, concurrent.Abandon())
+				}
+				run := func(seq iter.Seq[int]) (any, bool, int) {
+					var calls atomic.Int32
+					v, goexit := ended(func() {
+						for range concurrent.Stream(t.Context(), seq,
+							func(ctx context.Context, i int) (int, error) {
+								calls.Add(1)
+								return i, nil
+							}, opts...) {
+							break
+						}
+					})
+					synctest.Wait()
+					return v, goexit, int(calls.Load())
+				}
+				v, goexit, calls := run(deaf)
+				if _, ok := v.(*concurrent.PanicError); !abandon && !ok || goexit ||
+					calls > limit { // as the range statement does
+					t.Errorf("deaf: %v, %v, %d calls", v, goexit, calls)
+				}
+				v, goexit, _ = run(bitter)
+				if p, ok := v.(*concurrent.PanicError); !abandon &&
+					(!ok || goexit || p.Value != "while cleaning up" ||
+						!strings.Contains(string(p.Stack), "explode")) {
+					t.Errorf("bitter: %v, %v", v, goexit)
+				}
+				if v, goexit, _ := run(gone); !abandon && (v != nil || !goexit) {
+					t.Errorf("gone: %v, %v", v, goexit)
+				}
+			})
+		}
+	}
+}
+
+func TestNestedStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got, err := concurrent.Map(t.Context(), numbers(20),
+			func(ctx context.Context, i int) ([]int, error) {
+				inner := concurrent.Stream(ctx, naturals,
+					func(ctx context.Context, j int) (int, error) {
+						rs, err := concurrent.Map(ctx, numbers(3),
+							func(ctx context.Context, k int) (int, error) {
+								return i*100 + j*10 + k,
+									wait(ctx, time.Duration(k)*time.Millisecond)
+							}, concurrent.Limit(2))
+						if err != nil {
+							return 0, err
+						}
+						return rs[2], nil
+					}, concurrent.Limit(3))
+				// A stream of a stream.
+				outer := concurrent.Stream(ctx, func(yield func(int) bool) {
+					for v, err := range inner {
+						if err != nil || !yield(v) {
+							return
+						}
+					}
+				}, func(ctx context.Context, v int) (int, error) { return v, nil },
+					concurrent.Limit(2))
+				var vs []int
+				for v, err := range outer {
+					if err != nil {
+						return nil, err
+					}
+					if vs = append(vs, v); len(vs) == 3 {
+						return vs, nil
+					}
+				}
+				return nil, errors.New("ended early")
+			}, concurrent.Limit(4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, vs := range got {
+			if want := []int{i*100 + 2, i*100 + 12, i*100 + 22}; !reflect.DeepEqual(vs, want) {
+				t.Errorf("item %d: got %v, want %v", i, vs, want)
+			}
+		}
+	})
+}
+
+// An item that did not come through leaves no trace in the loop, least of all the result of an
+// earlier one.
+func TestStreamYieldsOnlyResults(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { explode("in fn") },
+		"Goexit": runtime.Goexit} {
+		for _, limit := range []int{1, 2, 3} {
+			synctest.Test(t, func(t *testing.T) {
+				var got []int
+				ended(func() {
+					for v, err := range concurrent.Stream(t.Context(), naturals,
+						func(_ context.Context, i int) (int, error) {
+							if i == 6 {
+								end()
+							}
+							return 100 + i, nil
+						}, concurrent.Limit(limit)) {
+						if err != nil {
+							t.Errorf("%s: got %v", name, err)
+						}
+						got = append(got, v)
+					}
+				})
+				for i, v := range got {
+					if i >= 6 || v != 100+i {
+						t.Fatalf("%s: got %v, want results of the items before 6", name, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A cancellation at any moment, also between two steps of the stream, ends it, with nothing made
+// up.
+func TestStreamCancelledAnywhere(t *testing.T) {
+	for n := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for range n % 100 {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		want := 0
+		var last error
+		for v, err := range concurrent.Stream(ctx, naturals,
+			func(_ context.Context, i int) (int, error) {
+				return 100 + i, nil
+			}, concurrent.Limit(1+n%3)) {
+			if last = err; err == nil {
+				if v != 100+want {
+					t.Fatalf("got %d, want %d", v, 100+want)
+				}
+				want++
+			}
+		}
+		if last != context.Canceled {
+			t.Fatalf("got %v, want %v", last, context.Canceled)
+		}
+	}
+}
+
+// Goroutines are as many as the limit and the sequence need, however long the sequence.
+func TestStreamGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	most := 0
+	for v, err := range concurrent.Stream(t.Context(), naturals,
+		func(_ context.Context, i int) (int, error) {
+			return i, nil
+		}, concurrent.Limit(1)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most = max(most, runtime.NumGoroutine()); v == 5000 {
+			break
+		}
+	}
+	if most > before+2 {
+		t.Errorf("got %d goroutines more, want one for fn and one for the sequence", most-before)
 	}
 }
