@@ -4,27 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
-// NewBridge returns the [Codec] of a service that moves from hashids to a [Hasher]: ids up to lastLegacyID keep the codes
-// that legacy gives them, later ones get next's. Which of the two a code is, its length says; hence next must start
-// longer than the code of lastLegacyID: with NewHasher(kind, secret, MinLength(n+1)) where that has n characters. The
-// package documentation goes through such a move step by step.
+// NewBridge returns the [Codec] of a service that moves from hashids to a [Hasher]. Ids up to
+// lastLegacyID keep the codes that legacy gives them, later ones get those of next. The length of a
+// code tells which it is. So next must start longer than the code of lastLegacyID: if that has n
+// characters, with NewHasher(kind, secret, MinLength(n+1)). The package documentation goes through
+// such a move step by step.
 //
-// It returns an error if a part is nil, the kinds differ or the lengths could meet. Legacy codes of 24 characters or more leave no
-// Hasher to go on with. As with all Codecs, neither part nor lastLegacyID may change later.
+// It returns an error if a part is nil, the kinds differ or the lengths could meet. With legacy
+// codes of 24 characters or more there is no Hasher that is longer. As with all Codecs, neither
+// part nor lastLegacyID may change later.
 func NewBridge(legacy *Hashids, lastLegacyID uint64, next *Hasher) (Codec, error) {
 	if legacy == nil || next == nil {
 		return nil, errors.New("objectmeta: NewBridge: legacy and next must not be nil")
 	}
 	var errs []error
 	if legacy.prefix != next.prefix {
-		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: kind %q of legacy and %q of next: must be the same",
-			legacy.Kind(), next.Kind()))
+		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: kind %q of legacy and %q of next: "+
+			"must be the same", legacy.Kind(), next.Kind()))
 	}
-	if n := legacy.codeLength(lastLegacyID); n >= next.minLength {
-		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: next starts with %d characters, but legacy has %d for id %d: "+
-			"build next with MinLength(%d)", next.minLength, n, lastLegacyID, n+1))
+	switch n := legacy.codeLength(lastLegacyID); {
+	case n >= longestHash:
+		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: legacy has %d characters "+
+			"for id %d: must be fewer than the %d that a Hasher can start with",
+			n, lastLegacyID, longestHash))
+	case n >= next.minLength:
+		errs = append(errs, fmt.Errorf("objectmeta: NewBridge: next starts with %d characters, "+
+			"but legacy has %d for id %d: build next with MinLength(%d)",
+			next.minLength, n, lastLegacyID, n+1))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -57,7 +66,7 @@ func (b *bridge) AppendEncode(dst []byte, id uint64) []byte {
 // Decode refuses the codes that each part has for the ids of the other: an id has one code.
 func (b *bridge) Decode(s string) (uint64, error) {
 	code := strings.TrimPrefix(s, b.next.prefix)
-	isLegacy := len(code) < b.next.minLength
+	isLegacy := utf8.RuneCountInString(code) < b.next.minLength
 	decode := b.next.Decode
 	if isLegacy {
 		decode = b.legacy.Decode

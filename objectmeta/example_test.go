@@ -15,8 +15,11 @@ type PolicyKind struct{}
 
 func (PolicyKind) InstanceIDs() objectmeta.Codec { return policyIDs }
 
-// In a program main sets this from its configuration, before it serves anything, and ends on an error.
-var policyIDs = must(objectmeta.NewHasher("policy", []byte("32 random bytes from your configuration")))
+// In a program main sets this from its configuration, before it serves anything, and ends on an
+// error.
+var policyIDs = must(
+	objectmeta.NewHasher("policy", []byte("32 random bytes from your configuration")),
+)
 
 func must[T any](t T, err error) T {
 	if err != nil {
@@ -56,7 +59,8 @@ func Example() {
 	// }
 }
 
-// What stands in a URL, on its way to the database. Whatever a client may send, the answer is an ID or one error.
+// What stands in a URL, on its way to the database. Whatever a client may send, the answer is an
+// ID or one error.
 func ExampleParseID() {
 	for _, s := range []string{"policy-y4yx04", "policy-59", "user-j4lz3g"} {
 		id, err := objectmeta.ParseID[PolicyKind](s)
@@ -93,8 +97,8 @@ func ExampleNewHasher() {
 	// 3 secret-6hovlb
 }
 
-// A check when the service starts: with another secret, or another kind, every code that clients hold would name
-// another object. The code of one key, kept beside the secret, tells.
+// A check when the service starts: with another secret, or another kind, every code that clients
+// hold would name another object. The code of one key, kept beside the secret, tells.
 func ExampleHasher_Encode() {
 	const knownKey, knownCode = 1, "secret-zpmsxh" // from the configuration, like the secret
 	for _, secret := range []string{"x20k5x", "x20k5x\n"} {
@@ -104,7 +108,12 @@ func ExampleHasher_Encode() {
 			return
 		}
 		if got := hasher.Encode(knownKey); got != knownCode {
-			fmt.Printf("the secret is not the one that it was: %d is %s, not %s\n", knownKey, got, knownCode)
+			fmt.Printf(
+				"the secret is not the one that it was: %d is %s, not %s\n",
+				knownKey,
+				got,
+				knownCode,
+			)
 			continue
 		}
 		fmt.Println("the secret is the one that it was")
@@ -156,7 +165,9 @@ func ExampleNewBridge() {
 
 // A client may send what it likes.
 func ExampleObjectMeta_ClearServerFields() {
-	body := `{"metadata":{"instanceID":"` + policyIDs.Encode(1) + `","name":"mine","createdAt":"1999-01-01T00:00:00Z"},"effect":"allow"}`
+	body := `{"metadata":{"instanceID":"` + policyIDs.Encode(
+		1,
+	) + `","name":"mine","createdAt":"1999-01-01T00:00:00Z"},"effect":"allow"}`
 	var policy Policy
 	if err := json.NewDecoder(strings.NewReader(body)).Decode(&policy); err != nil {
 		fmt.Println(err)
@@ -211,6 +222,27 @@ func ExampleID_incorrect() {
 	// Output:
 	// {"policy":59} <nil>
 	// {"policy":"policy-y4yx04"} <nil>
+}
+
+// Pagination by key: the client sends the last instance ID that it has seen.
+func ExampleKeyset_Page() {
+	for _, query := range []string{`{}`, `{"after":"policy-y4yx04","limit":10}`} {
+		// gin and echo bind it from ?after=policy-y4yx04&limit=10.
+		var keyset objectmeta.Keyset[PolicyKind]
+		if err := json.Unmarshal([]byte(query), &keyset); err != nil {
+			fmt.Println("400:", err)
+			return
+		}
+		after, limit, err := keyset.Page(20, 100)
+		if err != nil {
+			fmt.Println("400:", err)
+			return
+		}
+		fmt.Printf("SELECT … WHERE id > %d ORDER BY id LIMIT %d\n", after, limit)
+	}
+	// Output:
+	// SELECT … WHERE id > 0 ORDER BY id LIMIT 20
+	// SELECT … WHERE id > 59 ORDER BY id LIMIT 10
 }
 
 // A list endpoint: whatever a client asks for, a page has at most 100 objects.

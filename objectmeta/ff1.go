@@ -6,12 +6,14 @@ import (
 	"math/bits"
 )
 
-// ff1 is the format-preserving encryption FF1 of NIST SP 800-38G (algorithms 7 and 8) for numeral strings of
-// one length, under one key and tweak. It is a Feistel network of ten rounds over the two halves A and B of the
-// numeral string, with AES in CBC-MAC mode as its round function. Names in comments are those of the standard.
+// ff1 is the format-preserving encryption FF1 of NIST SP 800-38G (algorithms 7 and 8) for numeral
+// strings of one length, under one key and tweak. It is a Feistel network of ten rounds over the
+// two halves A and B of the numeral string, with AES in CBC-MAC mode as its round function. Names
+// in comments are those of the standard.
 //
-// Both halves must fit in 63 bits, which strings of up to 24 digits in radix 36 do. All but one of the
-// AES calls of a round depend on nothing but key, tweak and length, and are made in newFF1.
+// Both halves must fit in 63 bits, which strings of up to 24 digits in radix 36 do. All but one
+// of the AES calls of a round depend on nothing but key, tweak and length, and are made in
+// newFF1.
 //
 // An ff1 is immutable and safe for concurrent use.
 type ff1 struct {
@@ -21,7 +23,8 @@ type ff1 struct {
 	modU, modV uint64 // radix^u, radix^v
 	wide       bool   // d is 12 bytes instead of 8: y has 96 bits instead of 64
 
-	// What goes into the last AES call of each round but NUM(B), which is xored into the second word.
+	// What goes into the last AES call of each round but NUM(B), which is xored into the second
+	// word.
 	rounds [ff1Rounds][2]uint64
 }
 
@@ -65,7 +68,8 @@ func newFF1(block cipher.Block, radix uint64, n int, tweak []byte) *ff1 {
 	for i := range f.rounds {
 		last := mac
 		last[16-b-1] ^= byte(i)
-		f.rounds[i] = [2]uint64{binary.BigEndian.Uint64(last[:8]), binary.BigEndian.Uint64(last[8:])}
+		f.rounds[i][0] = binary.BigEndian.Uint64(last[:8])
+		f.rounds[i][1] = binary.BigEndian.Uint64(last[8:])
 	}
 	return f
 }
@@ -102,8 +106,8 @@ func (f *ff1) decrypt(room *ff1Block, a, b uint64) (uint64, uint64) {
 	return a, b
 }
 
-// round is y mod radix^m of steps 6.i to 6.vi, where x is the half that this round leaves as it is. Since d is at most
-// 12 bytes, S of step 6.iii is the beginning of the one block R.
+// round is y mod radix^m of steps 6.i to 6.vi, where x is the half that this round leaves as it
+// is. Since d is at most 12 bytes, S of step 6.iii is the beginning of the one block R.
 func (f *ff1) round(room *ff1Block, i int, x, mod uint64) uint64 {
 	binary.BigEndian.PutUint64(room[:8], f.rounds[i][0])
 	binary.BigEndian.PutUint64(room[8:], f.rounds[i][1]^x)
@@ -111,7 +115,8 @@ func (f *ff1) round(room *ff1Block, i int, x, mod uint64) uint64 {
 	if !f.wide {
 		return binary.BigEndian.Uint64(room[:8]) % mod
 	}
-	return bits.Rem64(uint64(binary.BigEndian.Uint32(room[:4])), binary.BigEndian.Uint64(room[4:12]), mod)
+	high := uint64(binary.BigEndian.Uint32(room[:4]))
+	return bits.Rem64(high, binary.BigEndian.Uint64(room[4:12]), mod)
 }
 
 // add and sub work on numbers below mod ≤ 2^63.

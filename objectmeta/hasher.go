@@ -12,12 +12,14 @@ import (
 	"sync"
 )
 
-// Hasher is the [Codec] to use: it encrypts the database key with a secret, into a code that is as short
-// as a code for that key can be. It is the format-preserving encryption FF1 of NIST SP 800-38G with
-// radix 36 (digits 0-9a-z), the first 16 bytes of SHA-256(secret) as AES key, and the kind as tweak.
+// Hasher is the [Codec] to use. It encrypts the database key with a secret, into a code that is
+// as short as a code for that key can be. It is the format-preserving encryption FF1 of NIST SP
+// 800-38G with radix 36 (digits 0-9a-z), the first 16 bytes of SHA-256(secret) as AES key, and
+// the kind as tweak.
 //
-// The first 36^6 = 2,176,782,336 ids have codes of six characters, the next 36^7 seven, and so on up to 13
-// characters for [math.MaxUint64] ([MinLength] moves the start). Every id has one code, every code is that of one id.
+// The first 36^6 = 2,176,782,336 ids have codes of six characters, the next 36^7 seven, and so on
+// up to 13 characters for [math.MaxUint64] ([MinLength] moves the start). Every id has one code,
+// every code is that of one id.
 //
 // A Hasher is immutable and safe for concurrent use. Build it once with [NewHasher], not per call.
 type Hasher struct {
@@ -36,8 +38,8 @@ type tier struct {
 const (
 	radix = 36
 
-	// The shortest length with a million codes, the least that SP 800-38G Rev. 1 admits: below that
-	// all of FF1's inputs can be tried.
+	// The shortest length with a million codes, the fewest that SP 800-38G Rev. 1 admits: with
+	// fewer, all inputs of FF1 can be tried.
 	shortestHash = 4
 	// The longest whose halves fit ff1.
 	longestHash = 24
@@ -45,12 +47,14 @@ const (
 	fullLength = 13
 )
 
-// NewHasher returns the [Hasher] of a kind under a secret. The secret may be of any length above zero and is not kept;
-// 32 random bytes are plenty, and one secret serves all kinds. Secret, kind and options are part of every instance ID
-// ever given: see the package documentation for why they are never to be changed.
+// NewHasher returns the [Hasher] of a kind under a secret. The secret may be of any length above
+// zero and is not kept; 32 random bytes are plenty, and one secret serves all kinds. Secret, kind
+// and options decide every instance ID ever given: the package documentation says why they must
+// never change.
 //
-// The kind is 1 to 63 of a-z, 0-9 and "-", starts with a letter and does not end with "-". The only option is
-// [MinLength], from 4 to 24; the default is 6. Anything else is an error, which names all that is wrong.
+// The kind is 1 to 63 of a-z, 0-9 and "-", starts with a letter and does not end with "-". The only
+// option is [MinLength], from 4 to 24; the default is 6. Anything else is an error that names all
+// that is wrong.
 func NewHasher(kind string, secret []byte, opts ...Option) (*Hasher, error) {
 	c := newConfig(opts)
 	var errs []error
@@ -59,14 +63,14 @@ func NewHasher(kind string, secret []byte, opts ...Option) (*Hasher, error) {
 		errs = append(errs, errors.New("objectmeta: NewHasher: the secret is empty"))
 	}
 	if c.minLength < shortestHash || c.minLength > longestHash {
-		errs = append(errs, fmt.Errorf("objectmeta: NewHasher: MinLength(%d): must be from %d to %d",
-			c.minLength, shortestHash, longestHash))
+		errs = append(errs, fmt.Errorf("objectmeta: NewHasher: MinLength(%d): "+
+			"must be from %d to %d", c.minLength, shortestHash, longestHash))
 	}
 	if c.alphabetSet {
-		errs = append(errs, errors.New("objectmeta: NewHasher: Alphabet is an option of Hashids only"))
+		errs = append(errs, errors.New("objectmeta: NewHasher: Alphabet is for Hashids only"))
 	}
-	if c.forwardSet {
-		errs = append(errs, errors.New("objectmeta: NewHasher: Reversed is an option of Hashids only"))
+	if c.forward {
+		errs = append(errs, errors.New("objectmeta: NewHasher: Forward is for Hashids only"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -81,7 +85,8 @@ func NewHasher(kind string, secret []byte, opts ...Option) (*Hasher, error) {
 	h.rooms.New = func() any { return new(ff1Block) }
 	offset := uint64(0)
 	for n := c.minLength; ; n++ {
-		h.tiers = append(h.tiers, tier{offset: offset, cipher: newFF1(block, radix, n, []byte(kind))})
+		cipher := newFF1(block, radix, n, []byte(kind))
+		h.tiers = append(h.tiers, tier{offset: offset, cipher: cipher})
 		if n >= fullLength {
 			return h, nil
 		}

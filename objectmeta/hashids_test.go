@@ -1,22 +1,18 @@
 package objectmeta_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gracekit/gracekit/objectmeta"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func newHashids(tb testing.TB, kind, salt string, opts ...objectmeta.Option) *objectmeta.Hashids {
-	tb.Helper()
-	h, err := objectmeta.NewHashids(kind, salt, opts...)
-	require.NoError(tb, err)
-	return h
-}
 
 func TestHashidsVectors(t *testing.T) {
 	for _, row := range vectors(t, "hashids.tsv", 6, 452) {
@@ -26,8 +22,21 @@ func TestHashidsVectors(t *testing.T) {
 		id, err := strconv.ParseUint(row[3], 10, 64)
 		require.NoError(t, err)
 
-		h := newHashids(t, "secret", salt, objectmeta.Alphabet(alphabet), objectmeta.MinLength(minLength))
-		forward := newHashids(t, "secret", salt, objectmeta.Alphabet(alphabet), objectmeta.MinLength(minLength), objectmeta.Reversed(false))
+		h := newHashids(
+			t,
+			"secret",
+			salt,
+			objectmeta.Alphabet(alphabet),
+			objectmeta.MinLength(minLength),
+		)
+		forward := newHashids(
+			t,
+			"secret",
+			salt,
+			objectmeta.Alphabet(alphabet),
+			objectmeta.MinLength(minLength),
+			objectmeta.Forward(),
+		)
 		for h, code := range map[*objectmeta.Hashids]string{h: reversed, forward: code} {
 			want := "secret-" + code
 			assert.Equal(t, want, h.Encode(id))
@@ -54,8 +63,13 @@ func TestHashidsOfIAM(t *testing.T) {
 			defaults := newHashids(t, test.kind, "x20k5x")
 			assert.Equal(t, test.want, defaults.Encode(test.id))
 			assert.Equal(t, test.kind, defaults.Kind())
-			spelled := newHashids(t, test.kind, "x20k5x", objectmeta.Alphabet("abcdefghijklmnopqrstuvwxyz1234567890"),
-				objectmeta.MinLength(6), objectmeta.Reversed(true))
+			spelled := newHashids(
+				t,
+				test.kind,
+				"x20k5x",
+				objectmeta.Alphabet("abcdefghijklmnopqrstuvwxyz1234567890"),
+				objectmeta.MinLength(6),
+			)
 			assert.Equal(t, test.want, spelled.Encode(test.id))
 		})
 	}
@@ -66,7 +80,8 @@ func TestHashidsOfIAM(t *testing.T) {
 	})
 }
 
-// The smallest alphabets, where separators become letters and guards: by hashids.js 2.3.0 (npm), with the salt "s".
+// The smallest alphabets, where separators become letters and guards: by hashids.js 2.3.0 (npm),
+// with the salt "s".
 func TestHashidsOfSmallAlphabets(t *testing.T) {
 	tests := map[string]struct {
 		alphabet  string
@@ -74,19 +89,31 @@ func TestHashidsOfSmallAlphabets(t *testing.T) {
 		id        uint64
 		want      string
 	}{
-		"two letters left":            {"cfhistuCFHISTUab", 0, 23, "ababbb"},
-		"two letters left, filled":    {"cfhistuCFHISTUab", 12, 23, "bahababbbhba"},
-		"three letters left":          {"cfhistuCFHISTUabd", 0, 23, "adaddd"},
-		"three letters left, filled":  {"cfhistuCFHISTUabd", 12, 23, "dabadadddbda"},
-		"four letters left":           {"cfhistuCFHISTUabde", 0, 23, "dada"},
-		"four letters left, filled":   {"cfhistuCFHISTUabde", 12, 23, "bdabedadaeda"},
-		"seven letters left":          {"cfhistuCFHISTUabdegjk", 0, 1<<53 - 1, "geekkdkkjkjjkjjkdeekgj"},
+		"two letters left":           {"cfhistuCFHISTUab", 0, 23, "ababbb"},
+		"two letters left, filled":   {"cfhistuCFHISTUab", 12, 23, "bahababbbhba"},
+		"three letters left":         {"cfhistuCFHISTUabd", 0, 23, "adaddd"},
+		"three letters left, filled": {"cfhistuCFHISTUabd", 12, 23, "dabadadddbda"},
+		"four letters left":          {"cfhistuCFHISTUabde", 0, 23, "dada"},
+		"four letters left, filled":  {"cfhistuCFHISTUabde", 12, 23, "bdabedadaeda"},
+		"seven letters left": {
+			"cfhistuCFHISTUabdegjk",
+			0,
+			1<<53 - 1,
+			"geekkdkkjkjjkjjkdeekgj",
+		},
 		"seven letters left, filled":  {"cfhistuCFHISTUabdegjk", 12, 1, "jejdbgjbkage"},
 		"seven letters left, no room": {"cfhistuCFHISTUabdegjk", 12, 1 << 32, "edkkgdgegdkkge"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := newHashids(t, "k", "s", objectmeta.Alphabet(test.alphabet), objectmeta.MinLength(test.minLength), objectmeta.Reversed(false))
+			h := newHashids(
+				t,
+				"k",
+				"s",
+				objectmeta.Alphabet(test.alphabet),
+				objectmeta.MinLength(test.minLength),
+				objectmeta.Forward(),
+			)
 			assert.Equal(t, "k-"+test.want, h.Encode(test.id))
 			id, err := h.Decode("k-" + test.want)
 			assert.NoError(t, err)
@@ -95,29 +122,90 @@ func TestHashidsOfSmallAlphabets(t *testing.T) {
 	}
 }
 
+// Codes of go-hashids 2.0.1 with what its alphabets and lengths allow. Of a long code this is the
+// beginning of its SHA-256.
+func TestHashidsOfOtherSettings(t *testing.T) {
+	const lower, greek = "abcdefghijklmnopqrstuvwxyz1234567890", "αβγδεζηθικλμνξοπρστυφχψω"
+	tests := map[string]struct {
+		alphabet, salt string
+		minLength      int
+		id             uint64
+		want           string
+	}{
+		"hyphen at the end":      {lower + "-", "x20k5x", 6, 1, "2xqrj6"},
+		"hyphen, another id":     {lower + "-", "x20k5x", 6, 23, "v1qwyg"},
+		"hyphen, great id":       {lower + "-", "x20k5x", 6, 7962624, "840rdm"},
+		"hyphen, no salt":        {lower + "-", "", 12, math.MaxInt64, "qzl9o1xw6nnjpmm"},
+		"hyphen in the code":     {"-_ABCDEFGHIJKLMNOP", "s", 8, 4711, "-NLDJJ-N"},
+		"Greek":                  {greek, "x20k5x", 6, 23, "θρπτμρ"},
+		"emoji":                  {"😀😁😂😃😄😅😆😇😈😉😊😋😌😍😎😏cs", "x20k5x", 6, 23, "😆😈😉😄😎😍"},
+		"mixed, salt in Chinese": {"abcdeéfghijklmnopqrstü-", "盐", 9, 1 << 40, "orgplaenklor"},
+		"65 characters":          {lower, "x20k5x", 65, 23, "08a61fa4f4145c10"},
+		"999 characters":         {lower, "x20k5x", 999, 23, "bb98fd49074a9625"},
+		"65,536 characters":      {lower, "", 65536, math.MaxInt64, "b7a8c8be56b3b03d"},
+		"999 Greek characters":   {greek, "x20k5x", 999, 23, "d1a347861576c0ac"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := newHashids(
+				t,
+				"k",
+				test.salt,
+				objectmeta.Alphabet(test.alphabet),
+				objectmeta.MinLength(test.minLength),
+				objectmeta.Forward(),
+			)
+			s := h.Encode(test.id)
+			id, err := h.Decode(s)
+			require.NoError(t, err)
+			assert.Equal(t, test.id, id)
+			code := strings.TrimPrefix(s, "k-")
+			if test.minLength > 64 {
+				assert.Equal(t, test.minLength, utf8.RuneCountInString(code))
+				code = fmt.Sprintf("%x", sha256.Sum256([]byte(code)))[:16]
+			}
+			assert.Equal(t, test.want, code)
+		})
+	}
+}
+
 func TestHashidsRoundTrip(t *testing.T) {
 	lower := "abcdefghijklmnopqrstuvwxyz1234567890"
 	var printable strings.Builder
 	for c := byte('!'); c <= '~'; c++ {
-		if c != '-' {
-			printable.WriteByte(c)
-		}
+		printable.WriteByte(c)
 	}
 	tests := map[string]struct {
 		salt string
 		opts []objectmeta.Option
 	}{
-		"defaults":            {"x20k5x", nil},
-		"no minimum":          {"x20k5x", []objectmeta.Option{objectmeta.MinLength(0)}},
-		"longest minimum":     {"x20k5x", []objectmeta.Option{objectmeta.MinLength(64)}},
-		"no salt":             {"", nil},
-		"non-ASCII salt":      {"sél 盐", nil},
-		"salt that is long":   {strings.Repeat("salt and pepper ", 10), nil},
-		"two letters left":    {"s", []objectmeta.Option{objectmeta.Alphabet("cfhistuCFHISTUab"), objectmeta.MinLength(64)}},
-		"two letters, short":  {"s", []objectmeta.Option{objectmeta.Alphabet("cfhistuCFHISTUab"), objectmeta.MinLength(0)}},
+		"defaults":          {"x20k5x", nil},
+		"no minimum":        {"x20k5x", []objectmeta.Option{objectmeta.MinLength(0)}},
+		"longest minimum":   {"x20k5x", []objectmeta.Option{objectmeta.MinLength(64)}},
+		"no salt":           {"", nil},
+		"non-ASCII salt":    {"sél 盐", nil},
+		"salt that is long": {strings.Repeat("salt and pepper ", 10), nil},
+		"two letters left": {
+			"s",
+			[]objectmeta.Option{objectmeta.Alphabet("cfhistuCFHISTUab"), objectmeta.MinLength(64)},
+		},
+		"two letters, short": {
+			"s",
+			[]objectmeta.Option{objectmeta.Alphabet("cfhistuCFHISTUab"), objectmeta.MinLength(0)},
+		},
 		"no usual separators": {"s", []objectmeta.Option{objectmeta.Alphabet("0123456789abdegj")}},
-		"all of ASCII":        {"s", []objectmeta.Option{objectmeta.Alphabet(printable.String()), objectmeta.MinLength(64)}},
-		"reordered":           {"s", []objectmeta.Option{objectmeta.Alphabet(reverse(lower)), objectmeta.Reversed(false)}},
+		"all of ASCII": {
+			"s",
+			[]objectmeta.Option{objectmeta.Alphabet(printable.String()), objectmeta.MinLength(64)},
+		},
+		"255 characters": {
+			"s",
+			[]objectmeta.Option{objectmeta.Alphabet(manyCharacters(255)), objectmeta.MinLength(80)},
+		},
+		"reordered": {
+			"s",
+			[]objectmeta.Option{objectmeta.Alphabet(reverse(lower)), objectmeta.Forward()},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -145,16 +233,8 @@ func TestHashidsRoundTrip(t *testing.T) {
 	}
 }
 
-func reverse(s string) string {
-	var b strings.Builder
-	for i := len(s) - 1; i >= 0; i-- {
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// go-hashids up to version 1 decodes codes that no number has. Each change of one character gives either another id's
-// own code or nothing.
+// go-hashids up to version 1 decodes codes that no number has. Each change of one character gives
+// either another id's own code or nothing.
 func TestHashidsDecodeRefusesWhatIsNotCanonical(t *testing.T) {
 	h := newHashids(t, "secret", "x20k5x")
 	refused := 0
@@ -221,16 +301,57 @@ func TestNewHashidsErrors(t *testing.T) {
 		opts []objectmeta.Option
 		want []string
 	}{
-		"kind":           {"Secret", nil, []string{`kind "Secret"`}},
-		"too long":       {"a", []objectmeta.Option{objectmeta.MinLength(65)}, []string{"MinLength(65): must be from 0 to 64"}},
-		"no alphabet":    {"a", []objectmeta.Option{objectmeta.Alphabet("")}, []string{`Alphabet(""): must have 16 characters or more`}},
-		"15 characters":  {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcde")}, []string{`Alphabet("0123456789abcde"): must have 16`}},
-		"twice":          {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcdea")}, []string{`'a' stands there twice`}},
-		"space":          {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcde ")}, []string{`' ': must be printable ASCII`}},
-		"hyphen":         {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcde-")}, []string{`'-': must be printable ASCII`}},
-		"non-ASCII":      {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcdeé")}, []string{`'é': must be printable ASCII`}},
-		"DEL":            {"a", []objectmeta.Option{objectmeta.Alphabet("0123456789abcde\x7f")}, []string{`'\x7f': must be printable ASCII`}},
-		"several faults": {"A", []objectmeta.Option{objectmeta.Alphabet("a"), objectmeta.MinLength(99)}, []string{`kind "A"`, `Alphabet("a")`, "MinLength(99)"}},
+		"kind": {"Secret", nil, []string{`kind "Secret"`}},
+		"too long": {
+			"a",
+			[]objectmeta.Option{objectmeta.MinLength(65537)},
+			[]string{"MinLength(65537): must be from 0 to 65536"},
+		},
+		"no alphabet": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("")},
+			[]string{`Alphabet(""): must have from 16 to 255 characters`},
+		},
+		"15 characters": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcde")},
+			[]string{`Alphabet("0123456789abcde"): must have from 16`},
+		},
+		"twice": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcdea")},
+			[]string{`'a' stands there twice`},
+		},
+		"space": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcde ")},
+			[]string{`' ': must be a printable character, not a space`},
+		},
+		"not UTF-8": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcde\xff")},
+			[]string{`'\ufffd': must be a printable character`},
+		},
+		"line separator": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcde\u2028")},
+			[]string{`'\u2028': must be a printable character`},
+		},
+		"256 characters": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet(manyCharacters(256))},
+			[]string{`must have from 16 to 255 characters`},
+		},
+		"DEL": {
+			"a",
+			[]objectmeta.Option{objectmeta.Alphabet("0123456789abcde\x7f")},
+			[]string{`'\x7f': must be a printable character`},
+		},
+		"several faults": {
+			"A",
+			[]objectmeta.Option{objectmeta.Alphabet("a"), objectmeta.MinLength(99999)},
+			[]string{`kind "A"`, `Alphabet("a")`, "MinLength(99999)"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -241,4 +362,12 @@ func TestNewHashidsErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyCharacters(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteRune('一' + rune(i))
+	}
+	return b.String()
 }

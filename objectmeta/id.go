@@ -8,7 +8,8 @@ import (
 	"strconv"
 )
 
-// A Kind names a kind of object and its Codec. It is an empty struct type of yours, with this one method:
+// A Kind names a kind of object and its Codec. It is an empty struct type of yours, with this one
+// method:
 //
 //	type SecretKind struct{}
 //
@@ -16,27 +17,37 @@ import (
 //
 //	func (SecretKind) InstanceIDs() objectmeta.Codec { return secretIDs }
 //
-// InstanceIDs is called each time an ID is written or read, from many goroutines at once, on the zero value of the type. It
-// returns a [Codec] that was built before: building a [Hasher] takes ten times as long as using it, a [Hashids] hundreds of times.
+// InstanceIDs is called each time an ID is written or read, from many goroutines at once, on the
+// zero value of the type. It returns a [Codec] that was built before: building a [Hasher] takes
+// ten times as long as using it, a [Hashids] hundreds of times.
 type Kind interface{ InstanceIDs() Codec }
 
-// ID is the key of an object of kind K: an integer in the program and in the database, an instance ID such as
-// secret-yj8m30 wherever it is text. encoding/json (values and map keys), encoding/xml, flag.TextVar, slog and fmt's
-// %v and %s all write it as text; %d and a conversion to an integer do not. As a type of its own for each kind, a user's
-// ID does not pass for a secret's.
+// ID is the key of an object of kind K: an integer in the program and in the database, an
+// instance ID such as secret-tjd9od wherever it is text. encoding/json (values and map keys),
+// encoding/xml, flag.TextVar, slog and fmt's %v and %s all write it as text; %d and a conversion
+// to an integer do not. Each kind has its own type, so a user's ID does not pass for a secret's.
+// Decoders that do not call UnmarshalText read the integer: see "Decoders" in the package
+// documentation.
 //
-// The zero ID means that the object is not stored yet, since databases count from 1. Its text is empty, in the
-// database it is NULL, and [ParseID] never returns it without an error, so that no client can ask a query builder that
-// leaves out zero values for "any row". Decoded from JSON or a form a missing or empty ID is the zero ID, though:
-// there, ask IsZero before it goes into a query.
+// The zero ID means that the object is not stored yet, since databases count from 1. Its text is
+// empty, and [ParseID] never returns it without an error. In a query it is 0, so WHERE id > ?
+// gives the first page and WHERE id = ? no row. A query builder that leaves out zero values makes
+// "any row" of it, though, and JSON or a form gives the zero ID where the client sent none: ask
+// IsZero before such an ID goes into such a query.
 //
-// Without a [Codec], that is if InstanceIDs returned nil, String panics, and ParseID and the other methods that need one
-// return an error, which is not an *[IDError]: the program is wrong then, not the text.
+// NULL scans to the zero ID, but the zero ID is not written as NULL. A foreign key that may be
+// missing is a *ID[K], or a sql.Null[ID[K]] where it is not part of JSON: nil is NULL in the
+// database and null in JSON.
+//
+// Without a [Codec], that is if InstanceIDs returned nil, String panics, and ParseID and the other
+// methods that need one return an error. It is not an *[IDError], because the program is wrong then
+// and not the text.
 type ID[K Kind] uint64
 
-// ParseID returns the ID whose String is s, or an *[IDError], which Is [ErrInvalidID], also for the empty string and for
-// the code of id 0, which a Codec decodes but no object has. That it parses does not mean that there is such an
-// object, or that the caller may see it.
+// ParseID returns the ID whose String is s, or an *[IDError], which Is [ErrInvalidID]. The empty
+// string is an error, and so are codes that a Codec decodes but no object has: that of 0, and those
+// of more than [math.MaxInt64], which database/sql would refuse in a query. Over HTTP it is a 400.
+// That s parses does not mean that there is such an object, a 404, or that the caller may see it.
 func ParseID[K Kind](s string) (ID[K], error) {
 	codec, err := codecOf[K]()
 	if err != nil {
@@ -46,7 +57,7 @@ func ParseID[K Kind](s string) (ID[K], error) {
 	if err != nil {
 		return 0, err
 	}
-	if id == 0 {
+	if id == 0 || id > math.MaxInt64 {
 		return 0, &IDError{Kind: codec.Kind(), Value: s}
 	}
 	return ID[K](id), nil
@@ -68,7 +79,8 @@ func (id ID[K]) String() string {
 	return string(codec.AppendEncode(nil, uint64(id)))
 }
 
-// IsZero reports whether the ID is zero: the object is not stored yet. The json option omitzero goes by it.
+// IsZero reports whether the ID is zero: the object is not stored yet. The json option omitzero
+// goes by it.
 func (id ID[K]) IsZero() bool { return id == 0 }
 
 // AppendText implements [encoding.TextAppender]. It appends what String returns.
@@ -91,8 +103,8 @@ func (id ID[K]) MarshalText() ([]byte, error) {
 	return id.AppendText(nil)
 }
 
-// UnmarshalText implements [encoding.TextUnmarshaler]. It accepts what [ParseID] accepts and, as the inverse of
-// MarshalText, the empty text as the zero ID. After an error the ID is what it was.
+// UnmarshalText implements [encoding.TextUnmarshaler]. It accepts what [ParseID] accepts and, as
+// the inverse of MarshalText, the empty text as the zero ID. After an error the ID is unchanged.
 func (id *ID[K]) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*id = 0
@@ -106,25 +118,26 @@ func (id *ID[K]) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalParam is UnmarshalText for the binding of query and form parameters in gin and echo, which
-// would otherwise take the integer.
+// UnmarshalParam is UnmarshalText for the binding of path, query and form parameters in gin and
+// echo, which would otherwise take the integer.
 func (id *ID[K]) UnmarshalParam(param string) error { return id.UnmarshalText([]byte(param)) }
 
-// Value implements [driver.Valuer]: the integer, or NULL for the zero ID. Since database/sql knows signed integers only,
-// an ID above [math.MaxInt64] is an error; no database numbers its rows that high.
+// Value implements [driver.Valuer]: the integer, 0 for the zero ID. An INSERT of an object
+// without a key leaves the column out, as GORM does: only MySQL numbers a row for which the
+// statement says 0.
+//
+// database/sql knows signed integers only, so an ID above [math.MaxInt64] is an error. No database
+// numbers its rows that high.
 func (id ID[K]) Value() (driver.Value, error) {
-	switch {
-	case id == 0:
-		return nil, nil
-	case id > math.MaxInt64:
-		return nil, fmt.Errorf("objectmeta: ID %d: database/sql takes integers up to %d only", uint64(id), int64(math.MaxInt64))
-	default:
-		return int64(id), nil
+	if id > math.MaxInt64 {
+		return nil, fmt.Errorf("objectmeta: ID %d: database/sql takes integers up to %d only",
+			uint64(id), int64(math.MaxInt64))
 	}
+	return int64(id), nil
 }
 
-// Scan implements [database/sql.Scanner] for columns of any integer type; NULL is the zero ID. A negative number is an
-// error. After an error the ID is what it was.
+// Scan implements [database/sql.Scanner] for columns of any integer type; NULL is the zero ID.
+// A negative number is an error. After an error the ID is unchanged.
 func (id *ID[K]) Scan(src any) error {
 	switch src := src.(type) {
 	case nil:
@@ -141,7 +154,8 @@ func (id *ID[K]) Scan(src any) error {
 	case string:
 		return id.scanDecimal(src)
 	default:
-		return fmt.Errorf("objectmeta: column value of type %T is not an ID: must be an integer", src)
+		return fmt.Errorf("objectmeta: column value of type %T is not an ID: "+
+			"must be an integer", src)
 	}
 	return nil
 }
@@ -149,13 +163,14 @@ func (id *ID[K]) Scan(src any) error {
 func (id *ID[K]) scanDecimal(s string) error {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
-		return fmt.Errorf("objectmeta: column value %s is not an ID: must be an integer from 0 to %d", quote(s), uint64(math.MaxUint64))
+		return fmt.Errorf("objectmeta: column value %s is not an ID: "+
+			"must be an integer from 0 to %d", quote(s), uint64(math.MaxUint64))
 	}
 	*id = ID[K](n)
 	return nil
 }
 
-// codecOf returns the Codec of K, or an error if K has none, also where that is a nil pointer in the interface.
+// codecOf returns the Codec of K, or an error if K has none or a nil pointer.
 func codecOf[K Kind]() (Codec, error) {
 	var kind K
 	codec := kind.InstanceIDs()
@@ -172,4 +187,5 @@ func codecOf[K Kind]() (Codec, error) {
 	return codec, nil
 }
 
-var errNoCodec = errors.New("build the Codec, by NewHasher for example, before IDs are written or read")
+var errNoCodec = errors.New(
+	"build the Codec, by NewHasher for example, before IDs are written or read")

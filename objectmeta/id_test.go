@@ -13,62 +13,12 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/gracekit/gracekit/objectmeta"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
-
-// The kinds of these tests.
-type (
-	secretKind struct{}
-	userKind   struct{}
-	otherKind  struct{} // its codec is none of the package's
-	noKind     struct{} // has no codec
-	nilHasher  struct{}
-	nilHashids struct{}
-)
-
-var (
-	secretIDs = must(objectmeta.NewHasher("secret", []byte("x20k5x")))
-	userIDs   = must(objectmeta.NewHashids("user", "x20k5x"))
-)
-
-func (secretKind) InstanceIDs() objectmeta.Codec { return secretIDs }
-func (userKind) InstanceIDs() objectmeta.Codec   { return userIDs }
-func (otherKind) InstanceIDs() objectmeta.Codec  { return plainCodec{} }
-func (noKind) InstanceIDs() objectmeta.Codec     { return nil }
-func (nilHasher) InstanceIDs() objectmeta.Codec  { return (*objectmeta.Hasher)(nil) }
-func (nilHashids) InstanceIDs() objectmeta.Codec { return (*objectmeta.Hashids)(nil) }
-
-// plainCodec is one that a user may write.
-type plainCodec struct{}
-
-func (plainCodec) Kind() string { return "other" }
-func (plainCodec) AppendEncode(dst []byte, id uint64) []byte {
-	return fmt.Appendf(dst, "other-%d", id)
-}
-func (plainCodec) Decode(s string) (id uint64, err error) {
-	if _, err := fmt.Sscanf(s, "other-%d", &id); err != nil || s != fmt.Sprintf("other-%d", id) {
-		return 0, &objectmeta.IDError{Kind: "other", Value: s}
-	}
-	return id, nil
-}
-
-type (
-	secretID = objectmeta.ID[secretKind]
-	userID   = objectmeta.ID[userKind]
-)
-
-var (
-	_ encoding.TextMarshaler   = secretID(0)
-	_ encoding.TextAppender    = secretID(0)
-	_ encoding.TextUnmarshaler = (*secretID)(nil)
-	_ driver.Valuer            = secretID(0)
-	_ sql.Scanner              = (*secretID)(nil)
-	_ driver.Valuer            = objectmeta.Extend{}
-	_ sql.Scanner              = (*objectmeta.Extend)(nil)
 )
 
 func TestIDText(t *testing.T) {
@@ -79,7 +29,11 @@ func TestIDText(t *testing.T) {
 		assert.Equal(t, "", secretID(0).String())
 	})
 	t.Run("fmt", func(t *testing.T) {
-		assert.Equal(t, "secret-zpmsxh secret-zpmsxh", fmt.Sprintf("%v %s", secretID(1), secretID(1)))
+		assert.Equal(
+			t,
+			"secret-zpmsxh secret-zpmsxh",
+			fmt.Sprintf("%v %s", secretID(1), secretID(1)),
+		)
 		assert.Equal(t, "{user-j4lz3g}", fmt.Sprint(struct{ ID userID }{40}))
 	})
 	t.Run("slog", func(t *testing.T) {
@@ -117,10 +71,19 @@ func TestIDText(t *testing.T) {
 			Members []userID            `json:"members"`
 		}
 		owner := userID(40)
-		in := body{ID: 1, Owner: &owner, Names: map[secretID]string{2: "two"}, Members: []userID{40}}
+		in := body{
+			ID:      1,
+			Owner:   &owner,
+			Names:   map[secretID]string{2: "two"},
+			Members: []userID{40},
+		}
 		data, err := json.Marshal(in)
 		require.NoError(t, err)
-		assert.Equal(t, `{"id":"secret-zpmsxh","owner":"user-j4lz3g","names":{"secret-tm756v":"two"},"members":["user-j4lz3g"]}`, string(data))
+		assert.Equal(
+			t,
+			`{"id":"secret-zpmsxh","owner":"user-j4lz3g","names":{"secret-tm756v":"two"},"members":["user-j4lz3g"]}`,
+			string(data),
+		)
 		var out body
 		require.NoError(t, json.Unmarshal(data, &out))
 		assert.Equal(t, in, out)
@@ -165,7 +128,11 @@ func TestIDText(t *testing.T) {
 		require.NoError(t, flags.Parse([]string{"-id", "secret-zpmsxh"}))
 		assert.Equal(t, secretID(1), id)
 		assert.Zero(t, unset)
-		assert.ErrorContains(t, flags.Parse([]string{"-id", "1"}), `objectmeta: "1" is not an instance ID of kind secret`)
+		assert.ErrorContains(
+			t,
+			flags.Parse([]string{"-id", "1"}),
+			`objectmeta: "1" is not an instance ID of kind secret`,
+		)
 	})
 	t.Run("UnmarshalParam", func(t *testing.T) {
 		var id secretID
@@ -173,6 +140,33 @@ func TestIDText(t *testing.T) {
 		assert.Equal(t, secretID(1), id)
 		assert.ErrorIs(t, id.UnmarshalParam("1"), objectmeta.ErrInvalidID)
 	})
+}
+
+// However deep the ID lies in what is written: the integer does not show.
+func TestIDShowsItsIntegerNowhere(t *testing.T) {
+	const id = objectmeta.ID[secretKind](123456789)
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	for _, v := range []any{id, new(id), []objectmeta.ID[secretKind]{id},
+		map[objectmeta.ID[secretKind]]bool{id: true}, struct{ ID any }{id},
+		objectmeta.Extend{"id": id}} {
+		require.NoError(t, encoder.Encode(v))
+	}
+	fmt.Fprint(
+		&out,
+		id,
+		new(id),
+		[]any{id},
+		map[any]any{id: id},
+		struct{ ID any }{id},
+		fmt.Errorf("no %v", id),
+	)
+	slog.New(slog.NewJSONHandler(&out, nil)).
+		Info("m", "id", id, "in", struct{ ID any }{id}, "group", slog.GroupValue(slog.Any("id",
+			id)))
+	slog.New(slog.NewTextHandler(&out, nil)).Info("m", "id", id, "in", struct{ ID any }{id})
+	assert.NotContains(t, out.String(), "123456789")
+	assert.Equal(t, 18, strings.Count(out.String(), id.String()), out.String())
 }
 
 func TestIDIsZero(t *testing.T) {
@@ -205,6 +199,31 @@ func TestParseID(t *testing.T) {
 	require.Equal(t, "secret-7xkk4k", secretIDs.Encode(0))
 }
 
+// The codec has codes for all of uint64, but no way in takes one for an object's that no row can
+// have: 0, and what database/sql refuses.
+func TestIDNeverTakesACodeThatNoRowHas(t *testing.T) {
+	for _, n := range []uint64{0, math.MaxInt64 + 1, math.MaxUint64} {
+		code := secretIDs.Encode(n)
+		decoded, err := secretIDs.Decode(code)
+		require.NoError(t, err)
+		require.Equal(t, n, decoded)
+
+		id := objectmeta.ID[secretKind](5)
+		_, err = objectmeta.ParseID[secretKind](code)
+		require.ErrorIs(t, err, objectmeta.ErrInvalidID)
+		require.ErrorIs(t, id.UnmarshalText([]byte(code)), objectmeta.ErrInvalidID)
+		require.ErrorIs(t, id.UnmarshalParam(code), objectmeta.ErrInvalidID)
+		require.ErrorIs(t, json.Unmarshal([]byte(`"`+code+`"`), &id), objectmeta.ErrInvalidID)
+		var keys map[objectmeta.ID[secretKind]]bool
+		require.ErrorIs(t, json.Unmarshal([]byte(`{"`+code+`":true}`), &keys), objectmeta.ErrInvalidID)
+		require.Error(t, json.Unmarshal([]byte(`{"5":true}`), &keys), "nor an integer as a key")
+		require.EqualValues(t, 5, id, "after an error")
+	}
+	last, err := objectmeta.ParseID[secretKind](secretIDs.Encode(math.MaxInt64))
+	require.NoError(t, err)
+	require.EqualValues(t, math.MaxInt64, last)
+}
+
 func TestKindWithoutCodec(t *testing.T) {
 	t.Run("nil", testWithoutCodec[noKind])
 	t.Run("nil *Hasher", testWithoutCodec[nilHasher])
@@ -213,7 +232,10 @@ func TestKindWithoutCodec(t *testing.T) {
 
 func testWithoutCodec[K objectmeta.Kind](t *testing.T) {
 	var kind K
-	want := fmt.Sprintf("objectmeta: %T.InstanceIDs returned nil: build the Codec, by NewHasher for example, before IDs are written or read", kind)
+	want := fmt.Sprintf(
+		"objectmeta: %T.InstanceIDs returned nil: build the Codec, by NewHasher for example, before IDs are written or read",
+		kind,
+	)
 	id := objectmeta.ID[K](1)
 
 	assert.PanicsWithValue(t, want, func() { _ = id.String() })
@@ -240,7 +262,7 @@ func TestIDValue(t *testing.T) {
 		id   secretID
 		want driver.Value
 	}{
-		"zero":     {0, nil},
+		"zero":     {0, int64(0)},
 		"one":      {1, int64(1)},
 		"greatest": {math.MaxInt64, int64(math.MaxInt64)},
 	}
@@ -253,7 +275,11 @@ func TestIDValue(t *testing.T) {
 	}
 	t.Run("too great", func(t *testing.T) {
 		_, err := secretID(math.MaxInt64 + 1).Value()
-		assert.EqualError(t, err, "objectmeta: ID 9223372036854775808: database/sql takes integers up to 9223372036854775807 only")
+		assert.EqualError(
+			t,
+			err,
+			"objectmeta: ID 9223372036854775808: database/sql takes integers up to 9223372036854775807 only",
+		)
 	})
 }
 
@@ -281,13 +307,16 @@ func TestIDScan(t *testing.T) {
 		src  any
 		want string
 	}{
-		"negative":    {int64(-1), "column value -1 is not an ID: must not be negative"},
-		"instance ID": {"secret-zpmsxh", `column value "secret-zpmsxh" is not an ID: must be an integer from 0 to 18446744073709551615`},
-		"too great":   {[]byte("18446744073709551616"), `column value "18446744073709551616"`},
-		"sign":        {"+1", `column value "+1"`},
-		"no digits":   {"", `column value ""`},
-		"float":       {1.0, "column value of type float64 is not an ID: must be an integer"},
-		"bool":        {true, "column value of type bool"},
+		"negative": {int64(-1), "column value -1 is not an ID: must not be negative"},
+		"instance ID": {
+			"secret-zpmsxh",
+			`column value "secret-zpmsxh" is not an ID: must be an integer from 0 to 18446744073709551615`,
+		},
+		"too great": {[]byte("18446744073709551616"), `column value "18446744073709551616"`},
+		"sign":      {"+1", `column value "+1"`},
+		"no digits": {"", `column value ""`},
+		"float":     {1.0, "column value of type float64 is not an ID: must be an integer"},
+		"bool":      {true, "column value of type bool"},
 	}
 	for name, test := range errors {
 		t.Run(name, func(t *testing.T) {
@@ -303,9 +332,22 @@ func TestIDAllocations(t *testing.T) {
 	room := make([]byte, 0, 64)
 	text := id.String()
 	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() { _ = id.String() }), 1.0, "String")
-	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() { _, _ = id.MarshalText() }), 1.0, "MarshalText")
-	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = id.AppendText(room[:0]) }), "AppendText")
-	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = objectmeta.ParseID[secretKind](text) }), "ParseID")
+	assert.LessOrEqual(
+		t,
+		testing.AllocsPerRun(1000, func() { _, _ = id.MarshalText() }),
+		1.0,
+		"MarshalText",
+	)
+	assert.Zero(
+		t,
+		testing.AllocsPerRun(1000, func() { _, _ = id.AppendText(room[:0]) }),
+		"AppendText",
+	)
+	assert.Zero(
+		t,
+		testing.AllocsPerRun(1000, func() { _, _ = objectmeta.ParseID[secretKind](text) }),
+		"ParseID",
+	)
 }
 
 func BenchmarkIDString(b *testing.B) {
@@ -323,4 +365,47 @@ func BenchmarkParseID(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+var (
+	_ encoding.TextMarshaler   = secretID(0)
+	_ encoding.TextAppender    = secretID(0)
+	_ encoding.TextUnmarshaler = (*secretID)(nil)
+	_ driver.Valuer            = secretID(0)
+	_ sql.Scanner              = (*secretID)(nil)
+	_ driver.Valuer            = objectmeta.Extend{}
+	_ sql.Scanner              = (*objectmeta.Extend)(nil)
+)
+
+// An optional reference: nil is NULL and null, and the zero ID is neither.
+func TestOptionalID(t *testing.T) {
+	type row struct {
+		Pointer *secretID
+		Null    sql.Null[secretID]
+	}
+	empty, set := row{}, row{new(secretID), sql.Null[secretID]{V: 1, Valid: true}}
+	*set.Pointer = 1
+
+	value, err := empty.Null.Value()
+	require.NoError(t, err)
+	assert.Nil(t, value)
+	value, err = set.Null.Value()
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), value)
+	var scanned sql.Null[secretID]
+	require.NoError(t, scanned.Scan(int64(23)))
+	assert.Equal(t, sql.Null[secretID]{V: 23, Valid: true}, scanned)
+	require.NoError(t, scanned.Scan(nil))
+	assert.False(t, scanned.Valid)
+
+	value, err = driver.DefaultParameterConverter.ConvertValue(empty.Pointer)
+	require.NoError(t, err)
+	assert.Nil(t, value)
+	value, err = driver.DefaultParameterConverter.ConvertValue(set.Pointer)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), value)
+
+	data, err := json.Marshal([]*secretID{empty.Pointer, set.Pointer})
+	require.NoError(t, err)
+	assert.Equal(t, `[null,"secret-zpmsxh"]`, string(data))
 }

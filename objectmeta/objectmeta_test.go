@@ -2,6 +2,8 @@ package objectmeta_test
 
 import (
 	"encoding/json"
+	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +45,21 @@ func TestObjectMetaJSON(t *testing.T) {
 	}
 }
 
+func TestObjectMetaTags(t *testing.T) {
+	want := map[string]string{
+		"ID":        `json:"instanceID,omitzero" gorm:"column:id;primaryKey;autoIncrement"`,
+		"Name":      `json:"name,omitempty" gorm:"column:name;type:varchar(64);not null"`,
+		"Extend":    `json:"extend,omitempty" gorm:"column:extendShadow;type:text"`,
+		"CreatedAt": `json:"createdAt,omitzero" gorm:"column:createdAt"`,
+		"UpdatedAt": `json:"updatedAt,omitzero" gorm:"column:updatedAt"`,
+	}
+	got := map[string]string{}
+	for f := range reflect.TypeFor[objectmeta.ObjectMeta[secretKind]]().Fields() {
+		got[f.Name] = string(f.Tag)
+	}
+	assert.Equal(t, want, got)
+}
+
 func TestClearServerFields(t *testing.T) {
 	body := `{"metadata":{"instanceID":"secret-zpmsxh","name":"ci","extend":{"team":"infra"},
 		"createdAt":"1999-01-01T00:00:00Z","updatedAt":"1999-01-01T00:00:00Z"},"username":"colin"}`
@@ -51,7 +68,17 @@ func TestClearServerFields(t *testing.T) {
 	require.Equal(t, secretID(1), s.ID, "what the client would have got away with")
 
 	s.ClearServerFields()
-	assert.Equal(t, secret{objectmeta.ObjectMeta[secretKind]{Name: "ci", Extend: objectmeta.Extend{"team": "infra"}}, "colin"}, s)
+	assert.Equal(
+		t,
+		secret{
+			objectmeta.ObjectMeta[secretKind]{
+				Name:   "ci",
+				Extend: objectmeta.Extend{"team": "infra"},
+			},
+			"colin",
+		},
+		s,
+	)
 }
 
 func TestValidateName(t *testing.T) {
@@ -95,9 +122,37 @@ func TestValidateName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := objectmeta.ValidateName(s)
 			assert.ErrorIs(t, err, objectmeta.ErrInvalidName)
-			assert.ErrorContains(t, err, "must be 1 to 64 of A-Z, a-z, 0-9, -, _ and ., and start and end with a letter or digit")
+			assert.ErrorContains(
+				t,
+				err,
+				"must be 1 to 64 of A-Z, a-z, 0-9, -, _ and ., and start and end with a letter or digit",
+			)
 			assert.Less(t, len(err.Error()), 500)
 		})
 	}
-	assert.EqualError(t, objectmeta.ValidateName("a b"), `objectmeta: invalid name: "a b": must be 1 to 64 of A-Z, a-z, 0-9, -, _ and ., and start and end with a letter or digit`)
+	assert.EqualError(
+		t,
+		objectmeta.ValidateName("a b"),
+		`objectmeta: invalid name: "a b": must be 1 to 64 of A-Z, a-z, 0-9, -, _ and ., and start and end with a letter or digit`,
+	)
+}
+
+// Whatever is a valid name is so to the letter of the rule.
+func FuzzValidateName(f *testing.F) {
+	for _, s := range []string{"", "a", "a-b_c.D9", ".a", "a.", strings.Repeat("a", 65), "é",
+		"a\n"} {
+		f.Add(s)
+	}
+	const ends = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	f.Fuzz(func(t *testing.T, s string) {
+		want := s != "" && len(s) <= 64 && strings.Trim(s, ends+"-_.") == "" &&
+			strings.Contains(ends, s[:1]) && strings.Contains(ends, s[len(s)-1:])
+		for _, r := range s {
+			want = want && strings.ContainsRune(ends+"-_.", r)
+		}
+		if err := objectmeta.ValidateName(s); (err == nil) != want ||
+			err != nil && !errors.Is(err, objectmeta.ErrInvalidName) {
+			t.Errorf("ValidateName(%q) = %v", s, err)
+		}
+	})
 }

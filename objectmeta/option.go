@@ -4,7 +4,7 @@ import "fmt"
 
 // An Option changes how [NewHasher] and [NewHashids] make codes. A nil Option is skipped.
 //
-// Whatever is chosen here is chosen once: other options give other codes for the same rows.
+// Choose options once: other options give other codes for the same rows.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -16,10 +16,9 @@ type config struct {
 	alphabet    string
 	alphabetSet bool
 	forward     bool
-	forwardSet  bool
 }
 
-// defaultMinLength is what iam's instance IDs have.
+// defaultMinLength is that of iam's instance IDs.
 const defaultMinLength = 6
 
 func newConfig(opts []Option) config {
@@ -32,9 +31,9 @@ func newConfig(opts []Option) config {
 	return c
 }
 
-// MinLength sets how many characters the shortest code has, not counting the kind. The default is 6.
-// A [Hasher] takes 4 to 24, [Hashids] 0 to 64; the constructor returns an error for anything else.
-// MinLength panics if n is negative.
+// MinLength sets how many characters the shortest code has, not counting the kind. The default is
+// 6. A [Hasher] takes 4 to 24, [Hashids] 0 to 65,536; the constructor returns an error for
+// anything else. MinLength panics if n is negative.
 func MinLength(n int) Option {
 	if n < 0 {
 		panic(fmt.Sprintf("objectmeta: MinLength(%d): must not be negative", n))
@@ -42,16 +41,20 @@ func MinLength(n int) Option {
 	return optionFunc(func(c *config) { c.minLength = n })
 }
 
-// Alphabet sets the characters, and their order, that the codes of [Hashids] are made of. The default is iam's,
-// abcdefghijklmnopqrstuvwxyz1234567890. [NewHashids] returns an error unless it is 16 or more
-// different printable ASCII characters without space and "-". A [Hasher] always uses 0-9a-z, and [NewHasher] refuses
-// this option.
+// Alphabet sets the characters, and their order, that the codes of [Hashids] are made of.
+// The default is iam's, abcdefghijklmnopqrstuvwxyz1234567890. [NewHashids] returns an error unless
+// there are 16 to 255 characters, all different, printable and not a space.
+//
+// With "-" in the alphabet an instance ID may be one of two kinds, such as pod and pod-set. Which
+// kind it is decoded as is for the caller to know, as it always is with [ParseID].
+//
+// A [Hasher] always uses 0-9a-z, and [NewHasher] refuses this option.
 func Alphabet(characters string) Option {
 	return optionFunc(func(c *config) { c.alphabet, c.alphabetSet = characters, true })
 }
 
-// Reversed says whether [Hashids] writes its codes back to front. The default is true, as iam stores them;
-// Reversed(false) gives them as go-hashids does. [NewHasher] refuses this option.
-func Reversed(on bool) Option {
-	return optionFunc(func(c *config) { c.forward, c.forwardSet = !on, true })
+// Forward makes [Hashids] write its codes as go-hashids does. Without it they are written back to
+// front, as iam stores them. [NewHasher] refuses this option.
+func Forward() Option {
+	return optionFunc(func(c *config) { c.forward = true })
 }
