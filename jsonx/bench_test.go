@@ -15,7 +15,8 @@ import (
 //	GOEXPERIMENT=jsonv2 $bench -tags jsonv2 >>/tmp/jsonx.bench # Go 1.27 needs no GOEXPERIMENT
 //	go run golang.org/x/perf/cmd/benchstat@latest -col /engine -row .name,/shape /tmp/jsonx.bench
 //
-// On Go 1.27 the column without a tag is encoding/json on v2; GOEXPERIMENT=nojsonv2 gives the older one.
+// On Go 1.27 the column without a tag is encoding/json on v2; GOEXPERIMENT=nojsonv2 gives the
+// older one.
 
 // record is an element of the large document; the benchmark's types take a part of its ten members.
 type record struct {

@@ -57,7 +57,8 @@ func exports(t *testing.T, tags ...string) []string {
 		for _, decl := range file.Decls {
 			switch decl := decl.(type) {
 			case *ast.FuncDecl:
-				if decl.Recv != nil && !ast.IsExported(strings.Trim(text(decl.Recv.List[0].Type), "*[T]")) {
+				if decl.Recv != nil && !ast.IsExported(strings.Trim(text(decl.Recv.List[0].Type),
+					"*[T]")) {
 					continue
 				}
 				decl.Body = nil
@@ -83,7 +84,12 @@ func TestSameAPIUnderEveryTag(t *testing.T) {
 	}
 	for _, tag := range []string{"jsoniter", "jsonv2"} {
 		if got := exports(t, tag); !slices.Equal(got, want) {
-			t.Errorf("with -tags %s: got %s\nwant %s", tag, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			t.Errorf(
+				"with -tags %s: got %s\nwant %s",
+				tag,
+				strings.Join(got, "\n"),
+				strings.Join(want, "\n"),
+			)
 		}
 	}
 	for _, decl := range want {
@@ -94,7 +100,16 @@ func TestSameAPIUnderEveryTag(t *testing.T) {
 }
 
 func TestNoThirdPartyPackageWithoutTag(t *testing.T) {
-	out, err := goCommand(t, nil, "list", "-tags=", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	out, err := goCommand(
+		t,
+		nil,
+		"list",
+		"-tags=",
+		"-deps",
+		"-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}",
+		".",
+	)
 	if err != nil {
 		t.Fatal(err, out)
 	}
@@ -104,9 +119,13 @@ func TestNoThirdPartyPackageWithoutTag(t *testing.T) {
 }
 
 func TestBinarySizeWithoutTag(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the go command; not with -short")
+	}
 	program := func(name string) []byte {
 		exe := filepath.Join(t.TempDir(), name)
-		if out, err := goCommand(t, nil, "build", "-tags=", "-o", exe, "./testdata/size/"+name); err != nil {
+		if out, err := goCommand(t, nil, "build", "-tags=", "-o", exe,
+			"./testdata/size/"+name); err != nil {
 			t.Fatal(err, out)
 		}
 		data, err := os.ReadFile(exe)
@@ -131,7 +150,8 @@ func TestTagsThatCannotBuild(t *testing.T) {
 		env        []string
 		want       []string
 	}{
-		{"no v2 in this Go", "jsonv2", []string{"GOEXPERIMENT=nojsonv2"}, []string{"Go 1.27", "GOEXPERIMENT=jsonv2"}},
+		{"no v2 in this Go", "jsonv2", []string{"GOEXPERIMENT=nojsonv2"}, []string{"Go 1.27",
+			"GOEXPERIMENT=jsonv2"}},
 		{"two engines", "jsoniter,jsonv2", nil, []string{"jsoniter and jsonv2 exclude each other"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

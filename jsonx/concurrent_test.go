@@ -8,11 +8,20 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// TestConcurrentFirstUse has many goroutines meet types that no call has seen before, each a new one.
+// TestConcurrentFirstUse has many goroutines meet types that no call has seen before, each a new
+// one.
 func TestConcurrentFirstUse(t *testing.T) {
-	types := []reflect.Type{reflect.TypeFor[struct{ A, B int }](), reflect.TypeFor[struct{ V struct{ C Shout } }]()}
+	types := []reflect.Type{
+		reflect.TypeFor[struct{ A, B int }](),
+		reflect.TypeFor[struct{ V struct{ C Shout } }](),
+	}
 	for i := range 20 {
-		types = append(types, reflect.StructOf([]reflect.StructField{{Name: "F" + string(rune('a'+i)), Type: types[i]}}))
+		types = append(
+			types,
+			reflect.StructOf(
+				[]reflect.StructField{{Name: "F" + string(rune('a'+i)), Type: types[i]}},
+			),
+		)
 	}
 	var wg sync.WaitGroup
 	for range 8 {

@@ -9,11 +9,13 @@ import (
 	"testing"
 )
 
-// TestDocumentationShowsTheDivergences wants the list in the package documentation to be testdata/divergences.txt.
+// TestDocumentationShowsTheDivergences wants the list in the package documentation to be
+// testdata/divergences.txt.
 func TestDocumentationShowsTheDivergences(t *testing.T) {
 	var rows []divergence
 	for _, row := range readDivergences(t) {
-		if i := slices.IndexFunc(rows, func(r divergence) bool { return r.title == row.title }); i >= 0 {
+		if i := slices.IndexFunc(rows,
+			func(r divergence) bool { return r.title == row.title }); i >= 0 {
 			rows[i].builds = append(rows[i].builds, row.builds...)
 			continue
 		}
@@ -22,8 +24,20 @@ func TestDocumentationShowsTheDivergences(t *testing.T) {
 	var want []string
 	for _, row := range rows {
 		seen := map[string]bool{}
-		builds := slices.DeleteFunc(row.builds, func(b string) bool { again := seen[b]; seen[b] = true; return again })
-		want = append(want, fmt.Sprintf("%s: %s. %s: %s.", row.title, row.want, strings.Join(builds, ", "), row.instead))
+		builds := slices.DeleteFunc(
+			row.builds,
+			func(b string) bool { again := seen[b]; seen[b] = true; return again },
+		)
+		want = append(
+			want,
+			fmt.Sprintf(
+				"%s: %s. %s: %s.",
+				row.title,
+				row.want,
+				strings.Join(builds, ", "),
+				row.instead,
+			),
+		)
 	}
 
 	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments)

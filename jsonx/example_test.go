@@ -21,7 +21,8 @@ type User struct {
 // As with encoding/json, under any engine: a document comes in, is looked at, and goes out.
 func Example() {
 	var user User
-	if err := jsonx.Unmarshal([]byte(`{"name": "Ann", "since": "2026-01-31T12:00:00Z"}`), &user); err != nil {
+	if err := jsonx.Unmarshal([]byte(`{"name": "Ann", "since": "2026-01-31T12:00:00Z"}`),
+		&user); err != nil {
 		fmt.Println(err)
 		return
 	}

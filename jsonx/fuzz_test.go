@@ -10,8 +10,8 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// The fuzz targets compare jsonx with the encoding/json of the same build, so nothing may differ but the offset
-// of a type error in a stream. Run one with
+// The fuzz targets compare jsonx with the encoding/json of the same build, so nothing may differ
+// but the offset of a type error in a stream. Run one with
 //
 //	go test ./jsonx -tags jsoniter -run '^$' -fuzz FuzzUnmarshal -fuzztime 5m
 
@@ -93,21 +93,47 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		for _, typ := range destinations {
 			got, want := reflect.New(typ), reflect.New(typ)
-			compare(t, typ, jsonx.Unmarshal(data, got.Interface()), json.Unmarshal(data, want.Interface()), got, want)
+			compare(
+				t,
+				typ,
+				jsonx.Unmarshal(data, got.Interface()),
+				json.Unmarshal(data, want.Interface()),
+				got,
+				want,
+			)
 			// Once more into what is there now.
-			compare(t, typ, jsonx.Unmarshal(data, got.Interface()), json.Unmarshal(data, want.Interface()), got, want)
+			compare(
+				t,
+				typ,
+				jsonx.Unmarshal(data, got.Interface()),
+				json.Unmarshal(data, want.Interface()),
+				got,
+				want,
+			)
 
 			gotJSON, gotErr := jsonx.Marshal(got.Elem().Interface())
 			wantJSON, wantErr := json.Marshal(want.Elem().Interface())
 			if !bytes.Equal(gotJSON, wantJSON) || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
-				t.Errorf("Marshal of %v: got %s, %v\nwant %s, %v", typ, gotJSON, gotErr, wantJSON, wantErr)
+				t.Errorf(
+					"Marshal of %v: got %s, %v\nwant %s, %v",
+					typ,
+					gotJSON,
+					gotErr,
+					wantJSON,
+					wantErr,
+				)
 			}
 			if gotErr == nil && !json.Valid(gotJSON) {
 				t.Errorf("Marshal of %v is not JSON: %s", typ, gotJSON)
 			}
 
-			for _, o := range []struct{ number, strict bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
-				gotDec, wantDec := jsonx.NewDecoder(bytes.NewReader(data)), json.NewDecoder(bytes.NewReader(data))
+			for _, o := range []struct{ number, strict bool }{{false, false}, {true, false}, {false,
+				true}, {true, true}} {
+				gotDec, wantDec := jsonx.NewDecoder(
+					bytes.NewReader(data),
+				), json.NewDecoder(
+					bytes.NewReader(data),
+				)
 				if o.number {
 					gotDec.UseNumber()
 					wantDec.UseNumber()
@@ -118,9 +144,20 @@ func FuzzUnmarshal(f *testing.F) {
 				}
 				for range 3 {
 					got, want := reflect.New(typ), reflect.New(typ)
-					compare(t, typ, gotDec.Decode(got.Interface()), wantDec.Decode(want.Interface()), got, want)
+					compare(
+						t,
+						typ,
+						gotDec.Decode(got.Interface()),
+						wantDec.Decode(want.Interface()),
+						got,
+						want,
+					)
 					if gotDec.InputOffset() != wantDec.InputOffset() {
-						t.Errorf("InputOffset = %d, want %d", gotDec.InputOffset(), wantDec.InputOffset())
+						t.Errorf(
+							"InputOffset = %d, want %d",
+							gotDec.InputOffset(),
+							wantDec.InputOffset(),
+						)
 					}
 				}
 			}
@@ -143,36 +180,47 @@ func FuzzMarshal(f *testing.F) {
 	f.Add("a", "b", 1.5, float32(0.1), int64(-1), []byte("x"), true)
 	f.Add("<&>\u2028", "\xff\b", 1e-7, float32(1e21), int64(1)<<62, []byte(`{"a": 1}`), false)
 	f.Add("", "\x00\x7f\ufffd", 1e21, float32(1e-45), int64(0), []byte(`1,"x":2`), true)
-	f.Fuzz(func(t *testing.T, s, key string, f64 float64, f32 float32, n int64, raw []byte, escape bool) {
-		m := map[string]any{key: s, s: []any{f64, f32, n, raw, escape, nil}, "k": map[int64]string{n: key}}
-		textKeys := map[saysText]int{saysText(s): 1, saysText(key): 2}
-		if string([]rune(s)) == string([]rune(key)) { // both are written with U+FFFD for what is not UTF-8; then v2 leaves their order open
-			delete(textKeys, saysText(key))
-		}
-		for _, v := range []any{
-			s, f64, f32, n, raw, m,
-			map[Text]float32{Text(s): f32, Text(key): 1},
-			[]any{m, []any{m}, holder[any]{&m}},
-			small{int(n), s, key, escape, f64, []string{s, key}},
-			&everything{Any: m, Scalar: Celsius(f64), Float32: f32, Named: Text(key), Shout: Shout(s), Maps: []map[string]any{m}},
-			holder[jsonx.RawMessage]{raw},
-			[]any{says(raw), 1},
-			map[string]jsonx.Number{key: jsonx.Number(raw)},
-			quoted{String: s, Float: f64, Number: "1"},
-			holder[saysText]{saysText(s)},
-			textKeys,
-		} {
-			var got, want bytes.Buffer
-			gotEnc, wantEnc := jsonx.NewEncoder(&got), json.NewEncoder(&want)
-			gotEnc.SetEscapeHTML(escape)
-			wantEnc.SetEscapeHTML(escape)
-			gotErr, wantErr := gotEnc.Encode(v), wantEnc.Encode(v)
-			if fmt.Sprintf("%T %v", gotErr, gotErr) != fmt.Sprintf("%T %v", wantErr, wantErr) || got.String() != want.String() {
-				t.Errorf("%T: got %q, %v\nwant %q, %v", v, &got, gotErr, &want, wantErr)
+	f.Fuzz(
+		func(t *testing.T, s, key string, f64 float64, f32 float32, n int64, raw []byte,
+			escape bool) {
+			m := map[string]any{
+				key: s,
+				s:   []any{f64, f32, n, raw, escape, nil},
+				"k": map[int64]string{n: key},
 			}
-			if gotErr == nil && !json.Valid(got.Bytes()) {
-				t.Errorf("%T is not JSON: %q", v, &got)
+			textKeys := map[saysText]int{saysText(s): 1, saysText(key): 2}
+			// Both are written with U+FFFD for what is not UTF-8; v2 leaves the order of equals
+			// open.
+			if string([]rune(s)) == string([]rune(key)) {
+				delete(textKeys, saysText(key))
 			}
-		}
-	})
+			for _, v := range []any{
+				s, f64, f32, n, raw, m,
+				map[Text]float32{Text(s): f32, Text(key): 1},
+				[]any{m, []any{m}, holder[any]{&m}},
+				small{int(n), s, key, escape, f64, []string{s, key}},
+				&everything{Any: m, Scalar: Celsius(f64), Float32: f32, Named: Text(key),
+					Shout: Shout(s), Maps: []map[string]any{m}},
+				holder[jsonx.RawMessage]{raw},
+				[]any{says(raw), 1},
+				map[string]jsonx.Number{key: jsonx.Number(raw)},
+				quoted{String: s, Float: f64, Number: "1"},
+				holder[saysText]{saysText(s)},
+				textKeys,
+			} {
+				var got, want bytes.Buffer
+				gotEnc, wantEnc := jsonx.NewEncoder(&got), json.NewEncoder(&want)
+				gotEnc.SetEscapeHTML(escape)
+				wantEnc.SetEscapeHTML(escape)
+				gotErr, wantErr := gotEnc.Encode(v), wantEnc.Encode(v)
+				if fmt.Sprintf("%T %v", gotErr, gotErr) != fmt.Sprintf("%T %v", wantErr, wantErr) ||
+					got.String() != want.String() {
+					t.Errorf("%T: got %q, %v\nwant %q, %v", v, &got, gotErr, &want, wantErr)
+				}
+				if gotErr == nil && !json.Valid(got.Bytes()) {
+					t.Errorf("%T is not JSON: %q", v, &got)
+				}
+			}
+		},
+	)
 }

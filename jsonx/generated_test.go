@@ -13,8 +13,9 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// generator writes JSON that mostly fits a type, which a fuzzer that knows bytes only seldom does: member names
-// of its fields in any case, twice, escaped; nulls, numbers at the limits, strings with everything in them.
+// generator writes JSON that mostly fits a type, which a fuzzer that knows bytes only seldom
+// does: member names of its fields in any case, twice, escaped; nulls, numbers at the limits,
+// strings with everything in them.
 type generator struct{ *rand.Rand }
 
 // fitting writes a value for a type, and now and then another one.
@@ -36,7 +37,8 @@ func (g generator) fitting(t reflect.Type, depth int) string {
 		return "[" + g.list(depth, func() string { return g.fitting(t.Elem(), depth-1) }) + "]"
 	case reflect.Map:
 		return "{" + g.list(depth, func() string {
-			return g.name(pick(g, "a", "k", "1", "-7", "300", "null", " 1", "1<2")) + ":" + g.fitting(t.Elem(), depth-1)
+			return g.name(pick(g, "a", "k", "1", "-7", "300", "null", " 1",
+				"1<2")) + ":" + g.fitting(t.Elem(), depth-1)
 		}) + "}"
 	case reflect.Struct:
 		return "{" + g.list(depth+4, func() string {
@@ -78,7 +80,10 @@ func (g generator) value(depth int) string {
 	case 6, 7:
 		return "[" + g.list(depth, func() string { return g.value(depth - 1) }) + "]"
 	default:
-		return "{" + g.list(depth, func() string { return g.name("x") + g.space() + ":" + g.space() + g.value(depth-1) }) + "}"
+		return "{" + g.list(depth, func() string {
+			return g.name("x") + g.space() + ":" + g.space() +
+				g.value(depth-1)
+		}) + "}"
 	}
 }
 
@@ -109,13 +114,16 @@ func (g generator) number() string {
 	case 4:
 		return strconv.FormatFloat(g.NormFloat64(), 'f', g.IntN(20), 64)
 	}
-	return pick(g, "0", "-0", "0.0", "1e3", "1E+2", "1e400", "-1e-400", "9223372036854775808", "16777217", "0.1", "1.0", "5000000000", "-5000000000", "21000000000000000000", "7.038531e-26", "3.5e38")
+	return pick(g, "0", "-0", "0.0", "1e3", "1E+2", "1e400", "-1e-400", "9223372036854775808",
+		"16777217", "0.1", "1.0", "5000000000", "-5000000000", "21000000000000000000",
+		"7.038531e-26", "3.5e38")
 }
 
 func (g generator) text() string {
 	var b strings.Builder
 	for range g.IntN(6) {
-		b.WriteString(pick(g, "a", "B", "7", " ", "é", "世", "🎉", `\n`, `\"`, `\\`, `\/`, `\u0041`, `\ud83c\udf89`, `\ud800`, `\udc00`, `\u2028`, "\u2028", "<", "&", "\x7f", "\xff", "\xed\xa0\x80", "AAAA", "true"))
+		b.WriteString(pick(g, "a", "B", "7", " ", "é", "世", "🎉", `\n`, `\"`, `\\`, `\/`, `\u0041`,
+			`\ud83c\udf89`, `\ud800`, `\udc00`, `\u2028`, "\u2028", "<", "&", "\x7f", "\xff", "\xed\xa0\x80", "AAAA", "true"))
 	}
 	return `"` + b.String() + `"`
 }
@@ -134,7 +142,8 @@ func (g generator) name(name string) string {
 	return `"` + name + `"`
 }
 
-// TestGenerated is the fuzz targets' comparison on generated documents, some of them broken by one byte.
+// TestGenerated is the fuzz targets' comparison on generated documents, some of them broken by
+// one byte.
 func TestGenerated(t *testing.T) {
 	rounds := 1000
 	if testing.Short() {
@@ -152,12 +161,14 @@ func TestGenerated(t *testing.T) {
 				accepted++
 			}
 			for range 2 { // the second time into what is there
-				compare(t, typ, jsonx.Unmarshal(data, got.Interface()), json.Unmarshal(data, want.Interface()), got, want)
+				compare(t, typ, jsonx.Unmarshal(data, got.Interface()), json.Unmarshal(data,
+					want.Interface()), got, want)
 			}
 			gotJSON, gotErr := jsonx.Marshal(got.Interface())
 			wantJSON, wantErr := json.Marshal(want.Interface())
 			if string(gotJSON) != string(wantJSON) || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
-				t.Errorf("Marshal of %v: got %s, %v\nwant %s, %v", typ, gotJSON, gotErr, wantJSON, wantErr)
+				t.Errorf("Marshal of %v: got %s, %v\nwant %s, %v", typ, gotJSON, gotErr, wantJSON,
+					wantErr)
 			}
 			if t.Failed() {
 				t.Fatalf("the document for %v was %s", typ, data)

@@ -2,5 +2,6 @@
 
 package jsonx_test
 
-// implementation is that of encoding/json in this build. The engine json-iterator leaves much to it.
+// implementation is that of encoding/json in this build. The engine json-iterator leaves much to
+// it.
 const implementation = "v2"

@@ -10,13 +10,14 @@ import (
 // It is meant for a version endpoint or a first log line, not for branching.
 const Engine = engine
 
-// Marshal returns the JSON encoding of v, as [json.Marshal] does. The error is an *[UnsupportedTypeError],
-// *[UnsupportedValueError] or *[MarshalerError], but for the cases that the package documentation lists.
+// Marshal returns the JSON encoding of v, as [json.Marshal] does. The error is an
+// *[UnsupportedTypeError], *[UnsupportedValueError] or *[MarshalerError], but for the cases that
+// the package documentation lists.
 func Marshal(v any) ([]byte, error) { return marshal(v) }
 
-// MarshalIndent is Marshal followed by Indent, as [json.MarshalIndent] is.
-// Each line after the first begins with prefix and one indent for each level. Prefix and indent may be any text;
-// the output is JSON only if they are JSON whitespace.
+// MarshalIndent is Marshal followed by Indent, as [json.MarshalIndent] is. Each line after the
+// first begins with prefix and one indent for each level. Prefix and indent may be any text; the
+// output is JSON only if they are JSON whitespace.
 func MarshalIndent(v any, prefix, indent string) ([]byte, error) {
 	return marshalIndent(v, prefix, indent)
 }

@@ -9,13 +9,16 @@ type (
 	// RawMessage is [json.RawMessage], a JSON value kept as it was written.
 	RawMessage = json.RawMessage
 
-	// Number is [json.Number], a JSON number kept as it was written. Its Int64 and Float64 convert it.
+	// Number is [json.Number], a JSON number kept as it was written. Its Int64 and Float64
+	// convert it.
 	Number = json.Number
 
-	// Marshaler is [json.Marshaler], a type that makes its own JSON. Output that is not JSON is a *[MarshalerError].
+	// Marshaler is [json.Marshaler], a type that makes its own JSON. Output that is not JSON is a
+	// *[MarshalerError].
 	Marshaler = json.Marshaler
 
-	// Unmarshaler is [json.Unmarshaler], a type that reads its own JSON. It must copy what it keeps of that.
+	// Unmarshaler is [json.Unmarshaler], a type that reads its own JSON. It must copy what it
+	// keeps of that.
 	Unmarshaler = json.Unmarshaler
 
 	// Token is [json.Token]: [Delim], bool, float64, [Number], string or nil.
@@ -33,15 +36,19 @@ type (
 	// UnmarshalTypeError is [json.UnmarshalTypeError]: a JSON value does not fit its Go type.
 	UnmarshalTypeError = json.UnmarshalTypeError
 
-	// InvalidUnmarshalError is [json.InvalidUnmarshalError]: the destination is not a non-nil pointer.
+	// InvalidUnmarshalError is [json.InvalidUnmarshalError]: the destination is not a non-nil
+	// pointer.
 	InvalidUnmarshalError = json.InvalidUnmarshalError
 
-	// MarshalerError is [json.MarshalerError]: a MarshalJSON or MarshalText failed, or what it returned is not JSON.
+	// MarshalerError is [json.MarshalerError]: a MarshalJSON or MarshalText failed, or what it
+	// returned is not JSON.
 	MarshalerError = json.MarshalerError
 
-	// UnsupportedTypeError is [json.UnsupportedTypeError]: no JSON for a channel, a function or a complex number.
+	// UnsupportedTypeError is [json.UnsupportedTypeError]: no JSON for a channel, a function or a
+	// complex number.
 	UnsupportedTypeError = json.UnsupportedTypeError
 
-	// UnsupportedValueError is [json.UnsupportedValueError]: no JSON for NaN, ±Inf or a value that contains itself.
+	// UnsupportedValueError is [json.UnsupportedValueError]: no JSON for NaN, ±Inf or a value
+	// that contains itself.
 	UnsupportedValueError = json.UnsupportedValueError
 )

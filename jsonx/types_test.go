@@ -257,7 +257,8 @@ type counts struct{ calls *int }
 func (c counts) MarshalJSON() ([]byte, error)     { *c.calls++; return []byte("1"), nil }
 func (c *counts) UnmarshalJSON(data []byte) error { *c.calls++; return nil }
 
-// globalCounts counts the calls of all its values, because a destination that holds a pointer is not blank.
+// globalCounts counts the calls of all its values, because a destination that holds a pointer is
+// not blank.
 type globalCounts struct{}
 
 var globalCalls int
@@ -274,7 +275,7 @@ func (*panics) UnmarshalJSON(_ []byte) error { panic("hook panicked") }
 type nilSafe struct{}
 
 func (p *nilSafe) MarshalJSON() ([]byte, error) {
-	return []byte(fmt.Sprintf(`{"nil":%v}`, p == nil)), nil
+	return fmt.Appendf(nil, `{"nil":%v}`, p == nil), nil
 }
 
 // namedByte makes a slice that is not []byte.

@@ -21,7 +21,14 @@ func decodeAll[T any](dec *jsonx.Decoder) string {
 	for {
 		var v T
 		err := dec.Decode(&v)
-		all = append(all, fmt.Sprintf("%s at %d", outcome(dump(reflect.ValueOf(&v).Elem()), err), dec.InputOffset()))
+		all = append(
+			all,
+			fmt.Sprintf(
+				"%s at %d",
+				outcome(dump(reflect.ValueOf(&v).Elem()), err),
+				dec.InputOffset(),
+			),
+		)
 		if n := len(all); err == io.EOF || n > 1 && all[n-1] == all[n-2] || n > 9 {
 			return strings.Join(all, "; ")
 		}
@@ -64,9 +71,78 @@ type writeCounter int
 
 func (w *writeCounter) Write(p []byte) (int, error) { *w++; return len(p), nil }
 
+// A step is what a decoder has done and where it stands then.
+type step struct{ result, more, offset, buffered string }
+
+// steps uses a decoder step by step, T for Token and D for Decode, with M after a call of More each
+// time, until it has failed twice.
+func steps(data, program string) (all []step) {
+	dec := newDecoder(data)
+	for errs := 0; errs < 2; {
+		var s step
+		var err error
+		if program[0] == 'M' {
+			s.more = fmt.Sprint(dec.More())
+		}
+		if method := program[len(program)-1]; method == 'T' || len(all) == 0 && program == "MD" {
+			var tok jsonx.Token
+			tok, err = dec.Token()
+			s.result = outcome(fmt.Sprint(tok), err)
+		} else {
+			var v any
+			err = dec.Decode(&v)
+			s.result = outcome(fmt.Sprint(v), err)
+		}
+		if err != nil {
+			errs++
+		}
+		rest, _ := io.ReadAll(dec.Buffered())
+		s.offset, s.buffered = fmt.Sprint(dec.InputOffset()), fmt.Sprintf("%q", rest)
+		all = append(all, s)
+	}
+	return all
+}
+
+// stepProbes look at one aspect of the steps each, so that a build may differ in one of them alone.
+func stepProbes() (probes []probe) {
+	aspects := []struct {
+		name string
+		of   func(step) string
+	}{
+		{"result", func(s step) string { return s.result }},
+		{"more", func(s step) string { return s.more }},
+		{"offset", func(s step) string { return s.offset }},
+		{"buffered", func(s step) string { return s.buffered }},
+	}
+	for _, data := range []string{
+		``, `1 `, `[`, `[1`, `[1,`, `[1, 2`, `[1 2]`, `[1}`, `[[1]`, `[tru`, `["a`, `[1] x`, `[1]]`,
+		`{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a" 1}`, `{"a":1]`, `{1:2}`, `{"a":{"b":[`,
+	} {
+		for _, program := range []string{"T", "MT", "D", "MD"} { // MD: the first one is a Token
+			for _, aspect := range aspects {
+				if aspect.name == "more" && program[0] != 'M' {
+					continue
+				}
+				name := fmt.Sprintf("steps/%s/%s %s", aspect.name, program, data)
+				probes = append(probes, probe{name, func() string {
+					var all []string
+					for _, s := range steps(data, program) {
+						all = append(all, aspect.of(s))
+					}
+					return strings.Join(all, "; ")
+				}})
+			}
+		}
+	}
+	return probes
+}
+
 func streamProbes() []probe {
-	var probes []probe
-	add := func(name string, run func() string) { probes = append(probes, probe{"stream/" + name, run}) }
+	probes := stepProbes()
+	add := func(name string, run func() string) {
+		probes = append(probes, probe{"stream/" + name,
+			run})
+	}
 	decode := func(name, data string) {
 		add("decode/"+name, func() string { return decodeAll[any](newDecoder(data)) })
 		add("decode one byte at a time/"+name, func() string {
@@ -86,18 +162,28 @@ func streamProbes() []probe {
 	decode("syntax error inside", `[1 2] 3`)
 	decode("comma between", `1, 2`)
 
-	add("decode/survives a type error", func() string { return decodeAll[int](newDecoder(`1 "x" 3 {"a":[]} 5`)) })
-	add("decode/type error in a struct", func() string { return decodeAll[small](newDecoder(`{"id":1} {"id":"x","name":"y"} {"id":3}`)) })
+	add(
+		"decode/survives a type error",
+		func() string { return decodeAll[int](newDecoder(`1 "x" 3 {"a":[]} 5`)) },
+	)
+	add(
+		"decode/type error in a struct",
+		func() string { return decodeAll[small](newDecoder(`{"id":1} {"id":"x","name":"y"} {"id":3}`)) },
+	)
 	add("decode/into the same value", func() string {
 		dec, s := newDecoder(`{"id":1,"name":"a"} {"id":2}`), small{}
 		err1, err2 := dec.Decode(&s), dec.Decode(&s)
 		return outcome(dump(reflect.ValueOf(s)), errors.Join(err1, err2))
 	})
 	add("decode/reader error", func() string {
-		return decodeAll[any](jsonx.NewDecoder(io.MultiReader(strings.NewReader(`1 [2`), iotest.ErrReader(errFull))))
+		return decodeAll[any](
+			jsonx.NewDecoder(io.MultiReader(strings.NewReader(`1 [2`), iotest.ErrReader(errFull))),
+		)
 	})
 	add("decode/reader error after a value", func() string {
-		return decodeAll[any](jsonx.NewDecoder(io.MultiReader(strings.NewReader(`[1] `), iotest.ErrReader(errFull))))
+		return decodeAll[any](
+			jsonx.NewDecoder(io.MultiReader(strings.NewReader(`[1] `), iotest.ErrReader(errFull))),
+		)
 	})
 	add("decode/large values", func() string {
 		long := strings.Repeat("x", 10000)
@@ -193,7 +279,10 @@ func streamProbes() []probe {
 		return decodeAll[holder[any]](dec)
 	})
 
-	add("tokens", func() string { return tokens(newDecoder(` {"a":[1, true,null],"b":{"c":"d"}} 2 `)) })
+	add(
+		"tokens",
+		func() string { return tokens(newDecoder(` {"a":[1, true,null],"b":{"c":"d"}} 2 `)) },
+	)
 	add("tokens/syntax error", func() string { return tokens(newDecoder(`{"a" 1}`)) })
 	add("tokens/truncated", func() string { return tokens(newDecoder(`[1`)) })
 	add("tokens/empty", func() string { return tokens(newDecoder(``)) })
@@ -236,11 +325,18 @@ func streamProbes() []probe {
 		return errors.Join(enc.Encode(holder[fails]{}), enc.Encode("still here"))
 	})
 	encode("survives invalid output", func(enc *jsonx.Encoder) error {
-		return errors.Join(enc.Encode(holder[says]{"{"}), enc.Encode(says("]")), enc.Encode("still here"))
+		return errors.Join(
+			enc.Encode(holder[says]{"{"}),
+			enc.Encode(says("]")),
+			enc.Encode("still here"),
+		)
 	})
 	encode("indent", func(enc *jsonx.Encoder) error {
 		enc.SetIndent("> ", "\t")
-		return errors.Join(enc.Encode(map[string]any{"a": []int{1, 2}, "b": []int{}, "c": struct{}{}}), enc.Encode(1))
+		return errors.Join(
+			enc.Encode(map[string]any{"a": []int{1, 2}, "b": []int{}, "c": struct{}{}}),
+			enc.Encode(1),
+		)
 	})
 	encode("indent ended", func(enc *jsonx.Encoder) error {
 		enc.SetIndent("", " ")
@@ -266,7 +362,11 @@ func streamProbes() []probe {
 	})
 	encode("no HTML escapes, failing", func(enc *jsonx.Encoder) error {
 		enc.SetEscapeHTML(false)
-		return errors.Join(enc.Encode([]any{"<", math.NaN()}), enc.Encode(cyclicMap()), enc.Encode("<"))
+		return errors.Join(
+			enc.Encode([]any{"<", math.NaN()}),
+			enc.Encode(cyclicMap()),
+			enc.Encode("<"),
+		)
 	})
 	encode("HTML escapes again", func(enc *jsonx.Encoder) error {
 		enc.SetEscapeHTML(false)
@@ -277,7 +377,10 @@ func streamProbes() []probe {
 		var w writeCounter
 		enc := jsonx.NewEncoder(&w)
 		enc.SetIndent("", " ")
-		err := errors.Join(enc.Encode(map[string]any{"a": strings.Repeat("x", 10000)}), enc.Encode(1))
+		err := errors.Join(
+			enc.Encode(map[string]any{"a": strings.Repeat("x", 10000)}),
+			enc.Encode(1),
+		)
 		return outcome(fmt.Sprint(int(w)), err)
 	})
 	add("encode/writer error stays", func() string {

@@ -12,9 +12,10 @@ import (
 
 // How json-iterator is kept to the contract of encoding/json
 //
-// json-iterator gets a call only if it does with every part of the value's type what encoding/json does.
-// This file decides that, once for each type. iter_engine.go mends strings and floats. All other calls go to
-// encoding/json, and so does a call at which json-iterator fails: only encoding/json has the right error.
+// json-iterator gets a call only if it does with every part of the value's type what
+// encoding/json does. This file decides that, once for each type. jsoniter_codecs.go mends strings
+// and floats. All other calls go to encoding/json, and so does a call at which json-iterator
+// fails: only encoding/json has the right error.
 
 // A route says what json-iterator may do with the values of a type.
 type route struct{ encode, decode bool }
@@ -41,7 +42,8 @@ func findRoute(t reflect.Type) route {
 	return f.route
 }
 
-// A routeFinder visits all types that a type is made of and takes away what json-iterator may not do.
+// A routeFinder visits all types that a type is made of and takes away what json-iterator may not
+// do.
 type routeFinder struct {
 	route
 	inside map[reflect.Type]bool // true while visiting that type or its parts, false afterwards
@@ -64,14 +66,16 @@ func (f *routeFinder) visit(t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Bool, reflect.Float32, reflect.Float64, reflect.String,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
+		reflect.Uintptr:
 	case reflect.Pointer, reflect.Slice:
 		f.visit(t.Elem())
 	case reflect.Array:
 		f.decode = false // json-iterator leaves the rest alone when the JSON array is shorter
 		f.visit(t.Elem())
 	case reflect.Map:
-		f.encode = false // json-iterator is slower than encoding/json, because it sorts what it has encoded
+		// json-iterator sorts what it has encoded, so it is slower than encoding/json.
+		f.encode = false
 		if t.Key().Kind() != reflect.String {
 			f.decode = false // json-iterator takes null and spaces for an integer
 		}
@@ -86,8 +90,9 @@ func (f *routeFinder) visit(t reflect.Type) {
 	}
 }
 
-// visitFields visits the fields of struct type t and of the structs it embeds. It allows nothing if some have names
-// or tags that json-iterator does not understand as encoding/json does. It adds the names to seen.
+// visitFields visits the fields of struct type t and of the structs it embeds. It allows nothing
+// if some have names or tags that json-iterator does not understand as encoding/json does. It
+// adds the names to seen.
 func (f *routeFinder) visitFields(t reflect.Type, seen map[string]bool) {
 	for field := range t.Fields() {
 		tag := field.Tag.Get("json")
@@ -107,7 +112,9 @@ func (f *routeFinder) visitFields(t reflect.Type, seen map[string]bool) {
 			f.visitFields(field.Type, seen)
 			continue
 		}
-		if !plainName(field.Name) { // even if unexported: json-iterator looks at the first byte to tell
+		if !plainName(
+			field.Name,
+		) { // even if unexported: json-iterator looks at the first byte to tell
 			f.route = route{}
 			return
 		}
@@ -140,8 +147,9 @@ func plainName(name string) bool {
 	return true
 }
 
-// hasMethods reports whether t, or a pointer to t, has one of the methods with which a type makes its own JSON.
-// MarshalJSONTo and UnmarshalJSONFrom are those of encoding/json/v2, whose interfaces not every build has.
+// hasMethods reports whether t, or a pointer to t, has one of the methods with which a type makes
+// its own JSON. MarshalJSONTo and UnmarshalJSONFrom are those of encoding/json/v2, whose
+// interfaces not every build has.
 func hasMethods(t reflect.Type) bool {
 	ptr := reflect.PointerTo(t)
 	_, marshalTo := ptr.MethodByName("MarshalJSONTo")

@@ -24,7 +24,10 @@ func errorProbes() []probe {
 		unmarshal[small]("type error/in a slice", `{"tags":["a",1,"b"],"id":2}`),
 		unmarshal[small]("type error/fraction into int", `{"id":1.5,"name":"stored"}`),
 		unmarshal[small]("type error/root", `[1]`),
-		unmarshal[holder[holder[small]]]("type error/nested", `{"V":{"V":{"id":"x","name":"stored"}}}`),
+		unmarshal[holder[holder[small]]](
+			"type error/nested",
+			`{"V":{"V":{"id":"x","name":"stored"}}}`,
+		),
 		unmarshal[[]small]("type error/list", `[{"id":1},{"id":"x"},{"id":3}]`),
 		unmarshal[map[string]int]("type error/map", `{"a":1,"b":"x","c":3}`),
 		unmarshal[map[string][]int]("type error/map of slices", `{"a":[1,"x",3]}`),
@@ -47,27 +50,47 @@ func errorProbes() []probe {
 		unmarshal[small]("syntax error/in a skipped value", `{"x":[1,],"id":1}`),
 		unmarshal[small]("syntax error/in a skipped string", "{\"x\":\"a\nb\",\"id\":1}"),
 		unmarshal[small]("syntax error/in a skipped number", `{"x":01,"id":1}`),
-		unmarshal[small]("syntax error/control character after an escape", "{\"name\":\"\\n\x01\"}"),
+		unmarshal[small](
+			"syntax error/control character after an escape",
+			"{\"name\":\"\\n\x01\"}",
+		),
 		unmarshal[any]("syntax error/empty", ``),
 		unmarshal[any]("syntax error/whitespace", " \n"),
 		unmarshal[any]("syntax error/BOM", "\ufeff{}"),
 		unmarshal[any]("syntax error/NUL at the end", "1\x00"),
 		unmarshal[Shout]("syntax error/hook not called", `{`),
-		unmarshalInto("syntax error/in a struct that holds something", `{"id":2,"name":"x",}`, func() *small { return &small{ID: 1} }),
+		unmarshalInto(
+			"syntax error/in a struct that holds something",
+			`{"id":2,"name":"x",}`,
+			func() *small { return &small{ID: 1} },
+		),
 	}
-	for _, data := range []string{`nul`, `nulll`, `tru`, `truE`, `fals`, `+1`, `.5`, `1.`, `1e`, `1e+`, `-`, `--1`, `01`, `-01`, `0x1`, `1_0`, `NaN`, `Infinity`,
-		`'a'`, `"`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"\t\"", `[`, `[1`, `[1,`, `[,1]`, `[1 2]`, `[1]]`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{a:1}`, `{1:1}`, `{"a" 1}`, `{"a":1 "b":2}`, `{,}`, `//x`, `1 /*x*/`, `]`, `}`, `,`, `:`, `""""`} {
+	for _, data := range []string{`nul`, `nulll`, `tru`, `truE`, `fals`, `+1`, `.5`, `1.`, `1e`,
+		`1e+`, `-`, `--1`, `01`, `-01`, `0x1`, `1_0`, `NaN`, `Infinity`,
+		`'a'`, `"`, `"\x"`, `"\u12"`, `"\u12G4"`, "\"\t\"", `[`, `[1`, `[1,`, `[,1]`, `[1 2]`,
+		`[1]]`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{a:1}`, `{1:1}`, `{"a" 1}`,
+		`{"a":1 "b":2}`, `{,}`, `//x`, `1 /*x*/`, `]`, `}`, `,`, `:`, `""""`} {
 		probes = append(probes, unmarshal[any]("syntax/"+data, data))
 	}
-	add := func(name string, run func() string) { probes = append(probes, probe{"error/" + name, run}) }
+	add := func(name string, run func() string) {
+		probes = append(probes, probe{"error/" + name,
+			run})
+	}
 
 	// Destinations that are none.
 	for _, c := range []struct {
 		name string
 		v    any
-	}{{"nil", nil}, {"a value", small{}}, {"a nil pointer", (*small)(nil)}, {"a map", map[string]any{}}} {
-		add("destination/"+c.name, func() string { return describe(jsonx.Unmarshal([]byte(`{}`), c.v)) })
-		add("destination/"+c.name+", not JSON", func() string { return describe(jsonx.Unmarshal([]byte(`{`), c.v)) })
+	}{{"nil", nil}, {"a value", small{}}, {"a nil pointer", (*small)(nil)}, {"a map",
+		map[string]any{}}} {
+		add(
+			"destination/"+c.name,
+			func() string { return describe(jsonx.Unmarshal([]byte(`{}`), c.v)) },
+		)
+		add(
+			"destination/"+c.name+", not JSON",
+			func() string { return describe(jsonx.Unmarshal([]byte(`{`), c.v)) },
+		)
 		add("destination/"+c.name+", decoder", func() string {
 			dec := newDecoder(`{} {"id":1}`)
 			err := dec.Decode(c.v)
@@ -78,7 +101,10 @@ func errorProbes() []probe {
 	}
 
 	// What errors say, in a few places. Elsewhere the probes look at types only.
-	say := func(name string, run func() error) { add("says/"+name, func() string { return detail(run()) }) }
+	say := func(name string, run func() error) {
+		add("says/"+name,
+			func() string { return detail(run()) })
+	}
 	sayUnmarshal := func(name, data string, v any) {
 		say(name, func() error { return jsonx.Unmarshal([]byte(data), v) })
 	}
@@ -103,6 +129,44 @@ func errorProbes() []probe {
 	say("hook", func() error { _, err := jsonx.Marshal(fails{}); return err })
 	say("hook output", func() error { _, err := jsonx.Marshal(says("{")); return err })
 
+	// The fields of *UnmarshalTypeError.
+	typeFields := func(name, data string, v any) {
+		add("type error fields/"+name, func() string {
+			e, ok := errors.AsType[*jsonx.UnmarshalTypeError](jsonx.Unmarshal([]byte(data), v))
+			if !ok {
+				return "no *UnmarshalTypeError"
+			}
+			return fmt.Sprintf(
+				"Value=%q Type=%v Struct=%q Field=%q",
+				e.Value,
+				e.Type,
+				e.Struct,
+				e.Field,
+			)
+		})
+	}
+	typeFields("field", `{"id":"x"}`, new(small))
+	typeFields("map value", `{"k":{"id":"x"}}`, new(map[string]small))
+	typeFields("map key", `{"x":1}`, new(map[int]int))
+	typeFields("text map key", `{"x":1}`, new(map[textual]int))
+	typeFields("slice element", `[{"id":1},{"id":"x"}]`, new([]small))
+	typeFields("nested pointer", `{"V":{"id":[]}}`, new(holder[*small]))
+	typeFields("embedded", `{"id":"x"}`, new(embeds))
+	typeFields("number too large", `{"id":99999999999999999999}`, new(small))
+	typeFields("fraction", `{"id":1.5}`, new(small))
+	typeFields("text from number", `{"V":1}`, new(holder[textual]))
+	typeFields("text from object", `{"V":{}}`, new(holder[*textual]))
+	typeFields("interface with methods", `{"V":1}`, new(holder[error]))
+	typeFields("number from string", `{"V":"x"}`, new(holder[jsonx.Number]))
+	typeFields("base64", `{"V":"?"}`, new(holder[[]byte]))
+	typeFields("string option", `{"Int":"x"}`, new(quoted))
+	typeFields("string option unquoted", `{"Int":1}`, new(quoted))
+	typeFields("unsupported type", `{"V":1}`, new(holder[chan int]))
+	add("type error fields/has Err", func() string {
+		_, ok := reflect.TypeFor[jsonx.UnmarshalTypeError]().FieldByName("Err")
+		return fmt.Sprint(ok)
+	})
+
 	// errors.Is and errors.As.
 	add("marshaler error/unwraps", func() string {
 		_, err := jsonx.Marshal(holder[fails]{})
@@ -125,7 +189,10 @@ func errorProbes() []probe {
 	add("unsupported value/Value", func() string {
 		_, err := jsonx.Marshal([]any{math.Inf(1)})
 		e, ok := errors.AsType[*jsonx.UnsupportedValueError](err)
-		return fmt.Sprint(ok && e.Value.IsValid() && e.Value.Float() == math.Inf(1), ok && e.Str == "+Inf")
+		return fmt.Sprint(
+			ok && e.Value.IsValid() && e.Value.Float() == math.Inf(1),
+			ok && e.Str == "+Inf",
+		)
 	})
 	add("invalid unmarshal/Type", func() string {
 		e, ok := errors.AsType[*jsonx.InvalidUnmarshalError](jsonx.Unmarshal([]byte(`1`), 1))

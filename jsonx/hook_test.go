@@ -14,18 +14,21 @@ func hookProbes() []probe {
 	return []probe{
 		// MarshalJSON on the value.
 		marshal("value method/root", Shout("a")),
-		marshal("value method/pointer", ptr(Shout("a"))),
+		marshal("value method/pointer", new(Shout("a"))),
 		marshal("value method/field", holder[Shout]{"a"}),
-		marshal("value method/pointer field", holder[*Shout]{ptr(Shout("a"))}),
+		marshal("value method/pointer field", holder[*Shout]{new(Shout("a"))}),
 		marshal("value method/nil pointer field", holder[*Shout]{}),
 		marshal("value method/slice", []Shout{"a", "b"}),
 		marshal("value method/array", [1]Shout{"a"}),
 		marshal("value method/map value", map[string]Shout{"k": "a"}),
 		marshal("value method/map key", map[Shout]int{"a": 1}),
-		marshal("value method/any", []any{Shout("a"), ptr(Shout("b")), (*Shout)(nil)}),
+		marshal("value method/any", []any{Shout("a"), new(Shout("b")), (*Shout)(nil)}),
 		marshal("value method/interface field", holder[jsonx.Marshaler]{Shout("a")}),
 		marshal("value method/nil interface field", holder[jsonx.Marshaler]{}),
-		marshal("value method/nil pointer in an interface field", holder[jsonx.Marshaler]{(*Shout)(nil)}),
+		marshal(
+			"value method/nil pointer in an interface field",
+			holder[jsonx.Marshaler]{(*Shout)(nil)},
+		),
 
 		// MarshalJSON on the pointer.
 		marshal("pointer method/root", byPointer{1}),
@@ -43,7 +46,10 @@ func hookProbes() []probe {
 		marshal("pointer method/struct in any", []any{holder[byPointer]{}, &holder[byPointer]{}}),
 		marshal("pointer method/nil in any", []any{(*nilSafe)(nil)}),
 		marshal("pointer method/nil in a Marshaler", []jsonx.Marshaler{(*nilSafe)(nil)}),
-		marshal("pointer method/nil in a Marshaler field", holder[jsonx.Marshaler]{(*nilSafe)(nil)}),
+		marshal(
+			"pointer method/nil in a Marshaler field",
+			holder[jsonx.Marshaler]{(*nilSafe)(nil)},
+		),
 
 		// MarshalText.
 		marshal("text/root", textual{1, 2}),
@@ -121,7 +127,7 @@ func hookProbes() []probe {
 
 		// RawMessage.
 		marshal("raw/root", jsonx.RawMessage(`{"a": 1}`)),
-		marshal("raw/pointer", ptr(jsonx.RawMessage(`{"a": 1}`))),
+		marshal("raw/pointer", new(jsonx.RawMessage(`{"a": 1}`))),
 		marshal("raw/field", holder[jsonx.RawMessage]{jsonx.RawMessage(` [1, 2 ] `)}),
 		marshal("raw/field html", holder[jsonx.RawMessage]{jsonx.RawMessage(`"<&>"`)}),
 		marshal("raw/map value", map[string]jsonx.RawMessage{"a": jsonx.RawMessage(`"x"`)}),

@@ -92,8 +92,14 @@ func marshalProbes() []probe {
 		marshal("map/nil", map[string]int(nil)),
 		marshal("map/empty", map[string]int{}),
 		marshal("map/sorted", map[string]int{"b": 1, "a": 2, "ä": 3, "": 4, "B": 5}),
-		marshal("map/keys escaped", map[string]int{"<a>": 1, "\x01": 2, "\"": 3, "\u2028": 4, "a\tb": 5}),
-		marshal("map/keys invalid UTF-8", map[string]int{"\xff": 1, "\u00e9": 2, "\xfe": 3, "\uffff": 4}),
+		marshal(
+			"map/keys escaped",
+			map[string]int{"<a>": 1, "\x01": 2, "\"": 3, "\u2028": 4, "a\tb": 5},
+		),
+		marshal(
+			"map/keys invalid UTF-8",
+			map[string]int{"\xff": 1, "\u00e9": 2, "\xfe": 3, "\uffff": 4},
+		),
 		marshal("map/int keys", map[int]string{10: "a", 9: "b", -1: "c"}),
 		marshal("map/uint8 keys", map[uint8]bool{200: true, 3: false}),
 		marshal("map/text keys", map[textual]int{{1, 2}: 3}),
@@ -104,14 +110,27 @@ func marshalProbes() []probe {
 		marshal("map/bool keys", map[bool]int{true: 1}),
 		marshal("map/float keys", map[float64]int{1: 1}),
 		marshal("map/netip keys", map[netip.Addr]int{netip.MustParseAddr("::1"): 1}),
-		marshal("map/any", map[string]any{"n": nil, "l": []any{1, "a", nil, true, 1.5}, "m": map[string]any{}}),
+		marshal(
+			"map/any",
+			map[string]any{"n": nil, "l": []any{1, "a", nil, true, 1.5}, "m": map[string]any{}},
+		),
 		marshal("map/struct", map[string]small{"x": {ID: 1}}),
 		marshal("map/in a struct", holder[map[string]*int]{map[string]*int{"a": pn, "b": nil}}),
 
 		// Structs.
 		marshal("struct/small", small{1, "Ann", "a@b", true, 0.5, []string{"x"}}),
 		marshal("struct/pointer", &small{}),
-		marshal("struct/kinds", kinds{Int: -1, Uint64: math.MaxUint64, Float32: 0.1, String: "s", Bytes: []byte{0}, Any: 1}),
+		marshal(
+			"struct/kinds",
+			kinds{
+				Int:     -1,
+				Uint64:  math.MaxUint64,
+				Float32: 0.1,
+				String:  "s",
+				Bytes:   []byte{0},
+				Any:     1,
+			},
+		),
 		marshal("struct/empty", struct{}{}),
 		marshal("struct/names", names{1, 2, 3, 4, 5, 6, 7, 8, 9}),
 		marshal("struct/embeds", embeds{base{1, "n"}, Exported{2, 3}, "x"}),
@@ -145,7 +164,24 @@ func marshalProbes() []probe {
 		marshal("omitempty/zero", omitEmpty{}),
 		marshal("omitempty/empty", omitEmpty{Slice: []int{}, Map: map[string]int{}}),
 		marshal("omitempty/pointers to zero", omitEmpty{Ptr: new(int), Any: 0}),
-		marshal("omitempty/full", omitEmpty{true, 1, 1, "s", []int{0}, map[string]int{"": 0}, pn, "", struct{}{}, [2]int{}, [0]int{}, date, "1"}),
+		marshal(
+			"omitempty/full",
+			omitEmpty{
+				true,
+				1,
+				1,
+				"s",
+				[]int{0},
+				map[string]int{"": 0},
+				pn,
+				"",
+				struct{}{},
+				[2]int{},
+				[0]int{},
+				date,
+				"1",
+			},
+		),
 		marshal("omitempty/-0", omitEmpty{Float: math.Copysign(0, -1)}),
 		marshal("omitempty/-0 alone", struct {
 			F float64 `json:",omitempty"`
@@ -175,7 +211,7 @@ func marshalProbes() []probe {
 		marshal("string option/pointer to string", struct {
 			S *string `json:",string"`
 			B *bool   `json:",string"`
-		}{S: ptr("<x>")}),
+		}{S: new("<x>")}),
 		marshal("unknown option", struct {
 			A int `json:"a,whatever"`
 		}{}),
@@ -220,8 +256,6 @@ func marshalProbes() []probe {
 }
 
 type Celsius float64
-
-func ptr[T any](v T) *T { return &v }
 
 func cyclicPointer() any {
 	type node struct{ Self any }

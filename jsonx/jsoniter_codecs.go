@@ -15,8 +15,8 @@ import (
 	jsoniter "github.com/json-iterator/go"
 )
 
-// iterator is json-iterator, with the codecs of this file for strings and floats wherever they occur.
-// It is made on first use and, but for the caches inside it, never changes.
+// iterator is json-iterator, with the codecs of this file for strings and floats wherever they
+// occur. It is made on first use and, but for the caches inside it, never changes.
 var iterator = sync.OnceValue(func() jsoniter.API {
 	api := jsoniter.Config{}.Froze()
 	registerCodecs(api, jsoniter.API.EncoderOf)
@@ -25,12 +25,15 @@ var iterator = sync.OnceValue(func() jsoniter.API {
 
 // codecs replaces json-iterator's own encoders and decoders of some types.
 //
-// T is always reflect2.Type, which occurs in the signatures of jsoniter.Extension but not in json-iterator's own
-// module: registerCodecs infers it from one of those signatures, so that this module need not require reflect2
-// in a version of its own.
+// T is always reflect2.Type, which occurs in the signatures of jsoniter.Extension but not in
+// json-iterator's own module: registerCodecs infers it from one of those signatures, so that this
+// module need not require reflect2 in a version of its own.
 type codecs[T interface{ Type1() reflect.Type }] struct{ jsoniter.DummyExtension }
 
-func registerCodecs[T interface{ Type1() reflect.Type }](api jsoniter.API, _ func(jsoniter.API, T) jsoniter.ValEncoder) {
+func registerCodecs[T interface{ Type1() reflect.Type }](
+	api jsoniter.API,
+	_ func(jsoniter.API, T) jsoniter.ValEncoder,
+) {
 	var extension any = &codecs[T]{}
 	api.RegisterExtension(extension.(jsoniter.Extension))
 }
@@ -111,8 +114,8 @@ var escaper = sync.OnceValue(func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 })
 
-// floatEncoder leaves the numbers that are written with an exponent, or near to that, to encoding/json:
-// 1e-7 is 1e-07 in json-iterator.
+// floatEncoder leaves the numbers that are written with an exponent, or near to that, to
+// encoding/json: 1e-7 is 1e-07 in json-iterator.
 type floatEncoder[F float32 | float64] struct{}
 
 func (floatEncoder[F]) IsEmpty(ptr unsafe.Pointer) bool { return *(*F)(ptr) == 0 }
@@ -160,8 +163,9 @@ func (float32Decoder) Decode(ptr unsafe.Pointer, iter *jsoniter.Iterator) {
 	*(*float32)(ptr) = float32(f)
 }
 
-// signedDecoder and unsignedDecoder read 64 bits and compare. In 32 bits json-iterator notices only some numbers
-// that are too large: 5000000000 becomes 705032704. About 64 bits see [longNumber].
+// signedDecoder and unsignedDecoder read 64 bits and compare. In 32 bits json-iterator notices
+// only some numbers that are too large: 5000000000 becomes 705032704. About 64 bits see
+// [longNumber].
 type (
 	signedDecoder[I int | int32]               struct{}
 	unsignedDecoder[U uint | uint32 | uintptr] struct{}
