@@ -20,9 +20,10 @@ import (
 
 // SIGTERM to each process in turn while clients go on asking and changing: no request fails.
 //
-// The clients do what a balancer does: they use the servers whose /readyz is 200, and leave one that says "Connection: close". The
-// apiserver exists once, so while it is away its clients wait. To find nobody listening is no failure, since not a byte was sent;
-// everything else is: an answer that is cut off or missing, and any status but the right one.
+// The clients do what a balancer does: they use the servers whose /readyz is 200, and leave one
+// that says "Connection: close". The apiserver exists once, so while it is away its clients wait.
+// To find nobody listening is no failure, since not a byte was sent; everything else is: an answer
+// that is cut off or missing, and any status but the right one.
 func testStopsUnderLoad(t *testing.T, s *system) {
 	s.allow("load:allowed")
 	s.eventually(true, "load:allowed")

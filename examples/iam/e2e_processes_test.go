@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,33 +37,24 @@ func build(t *testing.T) string {
 	return dir
 }
 
-// A process is one of the programs, whose log is kept line by line.
+// A process is one of the programs. Its log is a file, so that it never waits for a reader.
 type process struct {
-	t     *testing.T
-	name  string
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when the log has ended, which is when the process has
-
-	mu  sync.Mutex
-	log []string
+	t    *testing.T
+	name string
+	cmd  *exec.Cmd
+	log  string // path
 }
 
 // startProcess starts a program, which is killed at the end of the test.
 func startProcess(t *testing.T, name, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, name: name, cmd: exec.CommandContext(t.Context(), path, args...), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-	stderr, err := p.cmd.StderrPipe()
+	log, err := os.CreateTemp(t.TempDir(), name)
 	require.NoError(t, err)
+	defer log.Close() // the process has its own
+	p := &process{t: t, name: name, cmd: exec.CommandContext(t.Context(), path, args...), log: log.Name()}
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	p.cmd.Stderr = log
 	require.NoError(t, p.cmd.Start())
-	go func() {
-		defer close(p.ended)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			p.mu.Lock()
-			p.log = append(p.log, lines.Text())
-			p.mu.Unlock()
-		}
-	}()
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -72,16 +64,16 @@ func startProcess(t *testing.T, name, path string, args ...string) *process {
 	return p
 }
 
+// lines returns the whole log.
+func (p *process) lines() []string {
+	data, err := os.ReadFile(p.log)
+	require.NoError(p.t, err)
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
 // logged returns the last lines, without those of single requests.
 func (p *process) logged(n int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var lines []string
-	for _, line := range p.log {
-		if !strings.Contains(line, "msg=request ") {
-			lines = append(lines, line)
-		}
-	}
+	lines := slices.DeleteFunc(p.lines(), func(line string) bool { return strings.Contains(line, "msg=request ") })
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
@@ -101,19 +93,18 @@ func (p *process) signal(sig os.Signal) {
 func (p *process) terminate() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
-	<-p.ended
 	require.NoError(p.t, p.cmd.Wait(), "the exit status of %s", p.name)
 }
 
 // kill is SIGKILL. It may be called again.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // an error says that it has ended
-	<-p.ended
 	_ = p.cmd.Wait()
 }
 
-// freeAddrs returns addresses, no two of them the same, on which to start a program, stop it, and start it again. The ports are below
-// those that the system gives to outgoing connections, one of which could have one in the meantime.
+// freeAddrs returns addresses, no two of them the same, on which to start a program, stop it, and
+// start it again. The ports are below those that the system gives to outgoing connections, one of
+// which could have one in the meantime.
 func freeAddrs(t *testing.T, n int) (addrs []string) {
 	for range 100 * n {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
@@ -136,7 +127,8 @@ type redisServer interface {
 	comeBack()
 }
 
-// An embeddedRedis is a process with a Redis in it: this test binary, started again with redisVariable in its environment.
+// An embeddedRedis is a process with a Redis in it: this test binary, started again with
+// redisVariable in its environment.
 type embeddedRedis struct {
 	t       *testing.T
 	at      string
@@ -192,8 +184,8 @@ func (r *embeddedRedis) comeBack() {
 	r.t.Fatal("the Redis process ended at once")
 }
 
-// A proxiedRedis is a real server, which others use as well, behind a proxy of its own: it is lost by having the server cut the
-// proxy's connections, and closing the proxy.
+// A proxiedRedis is a real server, which others use as well, behind a proxy of its own: it is lost
+// by having the server cut the proxy's connections, and closing the proxy.
 type proxiedRedis struct {
 	t      *testing.T
 	server string
@@ -221,7 +213,8 @@ func (r *proxiedRedis) lose() {
 	}
 	_ = r.listener.Close()
 	r.listener = nil
-	client := notify.NewClient(r.server)
+	client, err := notify.NewClient(r.server)
+	require.NoError(r.t, err)
 	defer client.Close()
 	for _, conn := range r.upstream {
 		// One that has ended is no error.

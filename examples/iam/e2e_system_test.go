@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,7 +22,8 @@ import (
 
 type object = map[string]any
 
-// A system is an apiserver and two authzservers, each a process of its own at an address that stays the same, and a user, ann.
+// A system is an apiserver and two authzservers, each a process of its own at an address that stays
+// the same, and a user, ann.
 type system struct {
 	t      *testing.T
 	bin    string // where the programs are
@@ -36,16 +38,22 @@ type system struct {
 	authz             [2]*process
 	all               []*process // that have ever run
 
+	apiFlags, authzFlags []string  // more of them, which count more
+	feedOf               [2]string // of each authzserver, if it is not feedAddr
+
 	login    string // ann's token for the apiserver
 	secretID string
 	question string // ann's token for the authzservers
 }
 
 // startSystem returns when all of it is ready, and ann has a secret. It takes four addresses.
-func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string) *system {
+func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string, configure ...func(*system)) *system {
 	s := &system{t: t, bin: bin, dir: t.TempDir(), db: db, redis: redis, apiAddr: addrs[0], feedAddr: addrs[1], authzAddr: [2]string(addrs[2:])}
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	t.Cleanup(s.client.CloseIdleConnections)
+	for _, c := range configure {
+		c(s)
+	}
 	for name, content := range map[string]string{
 		"feed.token": "the token of the feed", "login.key": strings.Repeat("the key of the logins ", 2), "admin.password": "the password of admin",
 	} {
@@ -71,17 +79,18 @@ func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string
 const delay = "300ms"
 
 func (s *system) startAPI() {
-	s.api = startProcess(s.t, "apiserver", filepath.Join(s.bin, "apiserver"), "-addr", s.apiAddr, "-feed", s.feedAddr, "-db", s.db, "-redis", s.redis.addr(),
-		"-feed-token-file", filepath.Join(s.dir, "feed.token"), "-login-key-file", filepath.Join(s.dir, "login.key"),
-		"-admin-password-file", filepath.Join(s.dir, "admin.password"), "-bcrypt-cost", "4", "-logins-per-second", "1000", "-delay", delay)
+	s.api = startProcess(s.t, "apiserver", filepath.Join(s.bin, "apiserver"), append([]string{"-addr", s.apiAddr, "-feed", s.feedAddr, "-db", s.db,
+		"-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-login-key-file", filepath.Join(s.dir, "login.key"),
+		"-admin-password-file", filepath.Join(s.dir, "admin.password"), "-bcrypt-cost", "4", "-logins-per-second", "1000", "-delay", delay}, s.apiFlags...)...)
 	s.all = append(s.all, s.api)
 	s.api.waitFor("msg=ready ")
 }
 
-// startAuthz does not wait until it is ready. There is no periodic load that could hide that a message was lost.
+// startAuthz does not wait until it is ready. It does not ask without news, which could hide that a
+// message was lost.
 func (s *system) startAuthz(i int, flags ...string) {
 	s.authz[i] = startProcess(s.t, fmt.Sprint("authzserver ", i), filepath.Join(s.bin, "authzserver"), append([]string{"-addr", s.authzAddr[i],
-		"-feed", s.feedAddr, "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-reload", "1h", "-delay", delay}, flags...)...)
+		"-feed", cmp.Or(s.feedOf[i], s.feedAddr), "-redis", s.redis.addr(), "-feed-token-file", filepath.Join(s.dir, "feed.token"), "-poll", "1h", "-max-stale", "0", "-decisions", "", "-delay", delay}, append(s.authzFlags, flags...)...)...)
 	s.all = append(s.all, s.authz[i])
 }
 
@@ -93,7 +102,8 @@ func sign(t *testing.T, secretID, key string) string {
 	return signed
 }
 
-// do makes one request. The client is not able to send it a second time by itself, so that a failure is seen.
+// do makes one request. The client is not able to send it a second time by itself, so that a
+// failure is seen.
 func (s *system) do(method, url, token string, body any) (*http.Response, []byte, error) {
 	data, err := json.Marshal(body)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/dbtest"
 )
 
-// The whole system as processes: SQLite and the embedded Redis, and, with GRACEKIT_TEST_MYSQL_DSN and GRACEKIT_TEST_REDIS_ADDR,
-// MariaDB and a real Redis.
+// The whole system as processes: SQLite and the embedded Redis, and, with GRACEKIT_TEST_MYSQL_DSN
+// and GRACEKIT_TEST_REDIS_ADDR, MariaDB and a real Redis.
 func TestSystem(t *testing.T) {
 	bin, addrs := build(t), freeAddrs(t, 10)
 	t.Run("SQLite and embedded Redis", func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestSystem(t *testing.T) {
 	})
 }
 
-// The steps build on each other: what one leaves behind is what the next one finds. They are no subtests, since the processes outlive
-// them.
+// The steps build on each other: what one leaves behind is what the next one finds. They are no
+// subtests, since the processes outlive them.
 func testSystem(t *testing.T, s *system) {
 	steps := []struct {
 		name string
@@ -92,7 +92,7 @@ func testAuthorizedOnBoth(t *testing.T, s *system) {
 		}
 	}
 	status(http.StatusOK)
-	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": time.Now().Add(-time.Minute).Unix()})
+	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": time.Now().Unix() + 2})
 	status(http.StatusUnauthorized)
 	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": 0})
 	status(http.StatusOK)
@@ -100,9 +100,10 @@ func testAuthorizedOnBoth(t *testing.T, s *system) {
 	status(http.StatusUnauthorized)
 }
 
-// From the answer to the deletion of a policy until both authzservers deny: within a second, at the 99th percentile of 200. A machine that
-// stands still for a second may spoil a round, but not each of five, and never the median. That a change does not arrive at all fails at
-// once: there is no periodic load here.
+// From the answer to the deletion of a policy until both authzservers deny: within a second, at the
+// 99th percentile of 200. A machine that stands still for a second may spoil a round, but not each
+// of five, and never the median. That a change does not arrive at all fails at once: there is no
+// periodic load here.
 func testDeletions(t *testing.T, s *system) {
 	const rounds = 5
 	for round := 1; ; round++ {
@@ -123,7 +124,8 @@ func testDeletions(t *testing.T, s *system) {
 	}
 }
 
-// timeDeletions creates 200 policies and deletes them, four at a time, and returns how long each of them lived on, in ascending order.
+// timeDeletions creates 200 policies and deletes them, four at a time, and returns how long each of
+// them lived on, in ascending order.
 func timeDeletions(t *testing.T, s *system) []time.Duration {
 	const changes, together = 200, 4
 	ids := make([]string, changes)
@@ -190,7 +192,8 @@ func testRedisLost(t *testing.T, s *system) {
 	s.eventually(false, "redis:during")
 }
 
-// From the signal on it is not ready, and answers all the same. It is left so, for the next step to kill.
+// From the signal on it is not ready, and answers all the same. It is left so, for the next step to
+// kill.
 func testAuthzserverDrains(t *testing.T, s *system) {
 	s.allow("drain:before")
 	s.eventually(true, "drain:before")
@@ -233,7 +236,7 @@ func testApiserverAway(t *testing.T, s *system) {
 	// One that has no copy yet waits for the apiserver.
 	s.authz[1].terminate()
 	s.startAuthz(1)
-	s.authz[1].waitFor("cannot load policies, trying until it works")
+	s.authz[1].waitFor("cannot load, trying until it works")
 	assert.False(t, s.ready(s.authzAddr[1]))
 	_, err := s.ask(1, "away:before")
 	assert.ErrorContains(t, err, "503 Service Unavailable")
@@ -245,8 +248,7 @@ func testApiserverAway(t *testing.T, s *system) {
 	s.eventually(true, "away:after")
 }
 
-// A new, empty database is newer than the old one, however many changes that had seen. The old one, when it is back, is not taken before
-// the authzservers are restarted.
+// Whatever database the apiserver has counts: a new, empty one, and then the old one again.
 func testAnotherDatabase(t *testing.T, s *system) {
 	s.allow("old:database")
 	s.eventually(true, "old:database")
@@ -270,28 +272,18 @@ func testAnotherDatabase(t *testing.T, s *system) {
 	restartWith(old)
 	s.redis.lose()
 	s.redis.comeBack() // which has everything loaded
-	for i := range s.authz {
-		s.authz[i].waitFor("the apiserver's secrets are older than those held, which are kept")
-		_, err := s.ask(i, "old:database")
-		assert.ErrorContains(t, err, "401 Unauthorized: ")
-		s.authz[i].terminate()
-		s.startAuthz(i)
-		s.authz[i].waitFor("msg=ready ")
-	}
-	s.now(true, "old:database")
+	s.eventually(true, "old:database")
 }
 
 // Keys, tokens and passwords are in no log, and nothing has panicked.
 func testLogs(t *testing.T, s *system) {
 	for _, p := range s.all {
-		p.mu.Lock()
-		for _, line := range p.log {
+		for _, line := range p.lines() {
 			for _, never := range []string{"eyJ", "the token of the feed", "the password of", "the key of the logins", "msg=panic", "panic:", "DATA RACE"} {
 				if strings.Contains(line, never) {
 					t.Errorf("%q in the log of %s: %s", never, p.name, line)
 				}
 			}
 		}
-		p.mu.Unlock()
 	}
 }

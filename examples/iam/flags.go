@@ -62,7 +62,8 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	return cfg, nil
 }
 
-// apiserver returns its options, and a function that says, once it is ready, whether it has created the user admin.
+// apiserver returns its options, and a function that says, once it is ready, whether it has created
+// the user admin.
 func (c config) apiserver(log *slog.Logger, redis string) (o apiserver.Options, firstStart func() bool) {
 	var first atomic.Bool
 	o = apiserver.Defaults()
@@ -78,7 +79,7 @@ func (c config) apiserver(log *slog.Logger, redis string) (o apiserver.Options, 
 
 func (c config) authzserver(log *slog.Logger, redis, feed string, i int) authzserver.Options {
 	o := authzserver.Defaults()
-	o.Addr, o.Feed, o.FeedToken, o.Redis = c.addr(2+i), feed, c.feedToken, redis
+	o.Addr, o.Feeds, o.FeedToken, o.Redis = c.addr(2+i), []string{feed}, c.feedToken, redis
 	o.Delay, o.Grace = c.delay, c.grace
 	o.Log = log
 	return o

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// A group is errgroup.Group with names and with all errors: of servers that stop together, each has a right to be heard.
+// A group is errgroup.Group with names and with all errors: of servers that stop together, each has
+// a right to be heard.
 type group struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc

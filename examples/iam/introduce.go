@@ -15,8 +15,8 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// introduce prints where everything is, and three commands that can be pasted. For these a new database gets a secret and a policy of
-// admin, the way any client would make them: over HTTP.
+// introduce prints where everything is, and four commands that can be pasted. For these a new
+// database gets a secret and a policy of admin, the way any client would make them: over HTTP.
 func introduce(ctx context.Context, w io.Writer, at addresses, password string, firstStart bool) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "\napiserver     http://%s\n", at.api)

@@ -21,7 +21,8 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// The test binary runs itself again to be the program: a process has one key for its instance IDs, hence one database.
+// The test binary runs itself again to be the program: a process has one key for its instance IDs,
+// hence one database.
 const childVariable = "IAM_TEST_CHILD_ARGS"
 
 func TestChild(t *testing.T) {

@@ -1,9 +1,10 @@
-// Command iam runs a whole system for access control in one process: the apiserver, which manages users, secrets and policies, two
-// authzservers, which answer who may do what, SQLite, and Redis.
+// Command iam runs a whole system for access control in one process: the apiserver, which manages
+// users, secrets and policies, two authzservers, which answer who may do what, SQLite, and Redis.
 //
 //	go run -C examples ./iam
 //
-// It prints three commands to try. The programs in apiserver and authzserver run the same parts one by one.
+// It prints four commands to try. The programs in apiserver and authzserver run the same parts one
+// by one.
 package main
 
 import (
@@ -44,7 +45,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Every record whose context belongs to a request carries its ID and user; the attribute server says which of the three wrote it.
+	// Every record whose context belongs to a request carries its ID and user; the attribute server
+	// says which of the three wrote it.
 	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, nil)))
 	notify.SetLogger(log)
 
@@ -58,7 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		redisAddr = at
 	}
 
-	// The first server that fails ends the others, and so does the end of ctx. Each one stops in its own order.
+	// The first server that fails ends the others, and so does the end of ctx. Each one stops in
+	// its own order.
 	group := newGroup(ctx)
 	api, firstStart := cfg.apiserver(log, redisAddr)
 	ready := make(chan addresses, 1)

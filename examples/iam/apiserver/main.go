@@ -1,5 +1,5 @@
-// Command apiserver manages users, secrets and policies, and feeds the authzservers. With its defaults it needs nothing but a token to
-// share with them:
+// Command apiserver manages users, secrets and policies, and feeds the authzservers. With its
+// defaults it needs nothing but a token to share with them:
 //
 //	openssl rand -hex 32 >/tmp/feed.token
 //	go run -C examples ./iam/apiserver -feed-token-file /tmp/feed.token
@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/gin-gonic/gin"
@@ -19,7 +18,6 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
 	"github.com/gracekit/gracekit/examples/iam/internal/embedded"
 	"github.com/gracekit/gracekit/examples/iam/internal/notify"
-	"github.com/gracekit/gracekit/reqid"
 	"github.com/gracekit/gracekit/signals"
 )
 
@@ -42,10 +40,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	opts := cfg.Options
-	opts.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, nil)))
 	notify.SetLogger(opts.Log)
 	opts.Report = stdout
-	if opts.Redis == "" {
+	embeddedRedis := opts.Redis == ""
+	if embeddedRedis {
+		opts.Redis = cfg.embeddedRedis
+	}
+	if err := opts.Validate(); err != nil { // before anything is started
+		return err
+	}
+	if embeddedRedis {
 		at, stop, err := embedded.Redis(cfg.embeddedRedis)
 		if err != nil {
 			return fmt.Errorf("%w (if that is a Redis server, use it: -redis %s)", err, cfg.embeddedRedis)

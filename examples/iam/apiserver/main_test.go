@@ -6,6 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -46,10 +49,16 @@ type server struct {
 
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+func startWith(t *testing.T, env []string, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, ended: make(chan struct{})}
 	s.cmd = iamtest.Command(t, append([]string{
 		"-addr", "127.0.0.1:0", "-feed", "127.0.0.1:0", "-embedded-redis", "127.0.0.1:0", "-feed-token", feedToken, "-bcrypt-cost", "4",
 	}, args...)...)
+	s.cmd.Env = append(s.cmd.Environ(), env...)
 	s.cmd.Stdout = &s.stdout
 	stderr, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
@@ -61,7 +70,7 @@ func start(t *testing.T, args ...string) *server {
 			s.mu.Lock()
 			fmt.Fprintln(&s.log, lines.Text())
 			s.mu.Unlock()
-			if m := regexp.MustCompile(`msg=ready .*url=(\S+) `).FindStringSubmatch(lines.Text()); m != nil {
+			if m := regexp.MustCompile(`msg"?[=:]"?ready.*url"?[=:]"?([^ "]+)`).FindStringSubmatch(lines.Text()); m != nil {
 				ready <- m[1]
 			}
 		}
@@ -171,8 +180,9 @@ func TestTheFirstPasswordIsShownOnce(t *testing.T) {
 	assert.NotContains(t, s.terminate(), "has been created")
 }
 
-// No request fails for clients that leave when they are told to, by "Connection: close" in an answer. There is no other server to
-// go to, so they just end: who goes on connecting to one that closes its listener is refused, or reset before it was accepted.
+// No request fails for clients that leave when they are told to, by "Connection: close" in an
+// answer. There is no other server to go to, so they just end: who goes on connecting to one that
+// closes its listener is refused, or reset before it was accepted.
 func TestSIGTERMUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-admin-password-file", write(t, "password", "the admin's password"), "-delay", "200ms")
@@ -221,19 +231,30 @@ func TestBadStart(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag":    {[]string{"-nonsense"}, "apiserver: flag provided but not defined: -nonsense (-help lists the flags)\n"},
-		"an argument":     {[]string{"start"}, `apiserver: unexpected argument "start" (-help lists the flags)` + "\n"},
-		"no token":        {nil, "apiserver: -feed-token-file is missing: openssl rand -hex 32 makes a token\n"},
-		"two tokens":      {append(token, "-feed-token-file", empty), "apiserver: -feed-token and -feed-token-file are both given, want one of them\n"},
-		"an empty file":   {[]string{"-feed-token-file", empty}, "apiserver: -feed-token-file: " + empty + " is empty\n"},
-		"no file":         {append(token, "-login-key-file", "/nonexistent"), "apiserver: -login-key-file: open /nonexistent: no such file or directory\n"},
-		"two databases":   {append(token, "-db", "sqlite:x", "-db-file", empty), "apiserver: -db and -db-file are both given, want one of them\n"},
-		"a short key":     {append(free, "-login-key-file", write(t, "key", "short")), "apiserver: the key of the logins has 5 bytes, want at least 32\n"},
-		"a database":      {append(free, "-db", "oracle:scott:tiger@x"), `apiserver: store: database "oracle:scott"…: want memory, sqlite:<file>, mysql:<DSN> or postgres://<…>` + "\n"},
-		"an open feed":    {append(free, "-feed", "0.0.0.0:0"), `apiserver: the feed's address is "0.0.0.0:0", must be one of loopback: keys travel over it, and it has no TLS` + "\n"},
-		"a port in use":   {append(free, "-addr", busy), "apiserver: listen tcp " + busy + ": bind: address already in use\n"},
-		"a Redis in use":  {append(token, "-embedded-redis", busy), "apiserver: embedded Redis: listen tcp " + busy + ": bind: address already in use (if that is a Redis server, use it: -redis " + busy + ")\n"},
-		"too long a wait": {append(free, "-delay", "30s"), "apiserver: delay is 30s, which leaves nothing of grace 25s to stop in\n"},
+		"unknown flag":           {[]string{"-nonsense"}, "apiserver: flag provided but not defined: -nonsense (-help lists the flags)\n"},
+		"an argument":            {[]string{"start"}, `apiserver: unexpected argument "start" (-help lists the flags)` + "\n"},
+		"no token":               {nil, "apiserver: -feed-token-file is missing: openssl rand -hex 32 makes a token\n"},
+		"two tokens":             {append(token, "-feed-token-file", empty), "apiserver: -feed-token and -feed-token-file are both given, want one of them\n"},
+		"an empty file":          {[]string{"-feed-token-file", empty}, "apiserver: -feed-token-file: " + empty + " is empty\n"},
+		"no file":                {append(token, "-login-key-file", "/nonexistent"), "apiserver: -login-key-file: open /nonexistent: no such file or directory\n"},
+		"a database and a file":  {append(token, "-db", "memory", "-db-file", empty), "apiserver: -db and -db-file are both given, want one of them\n"},
+		"a short key before all": {append(token, "-login-key-file", write(t, "key", "short"), "-embedded-redis", busy), "apiserver: the key of the logins has 5 bytes, want at least 32\n"},
+		"a middleware":           {append(free, "-server.middlewares", "recovery,gzip"), `apiserver: unknown middleware "gzip": known are cors, dump, limit, logger, nocache, options, recovery, requestid, secure` + "\n"},
+		"dump":                   {append(free, "-server.middlewares", "dump"), "apiserver: middleware \"dump\": it logs what clients send, and refuses to work in release mode: remove it, or set the mode to debug\n"},
+		"cors":                   {append(free, "-server.middlewares", "cors"), `apiserver: middleware "cors": origins is empty: name those of your pages, such as https://app.example.com, or "*"` + "\n"},
+		"no such key":            {append(free, "-config", write(t, "iam.yaml", "server:\n  middleware: [recovery]\n")), `apiserver: error parsing YAML config: config file flag "server.middleware" not defined in flag set (-help lists the flags)` + "\n"},
+		"no config":              {append(free, "-config", "/nonexistent.yaml"), "apiserver: open /nonexistent.yaml: no such file or directory (-help lists the flags)\n"},
+		"a log format":           {append(free, "-log-format", "xml"), "apiserver: -log-format is \"xml\", must be text or json\n"},
+		"a proxy":                {append(free, "-trusted-proxies", "nonsense"), "apiserver: trustedProxies: invalid IP address: nonsense, must be addresses, or ranges such as 10.0.0.0/8\n"},
+		"a certificate":          {append(free, "-tls-cert", empty), "apiserver: of the certificate and the key of the API one is missing, want both or none\n"},
+		"an open admin":          {append(free, "-admin-addr", "0.0.0.0:0"), "apiserver: 0.0.0.0:0 can be reached from elsewhere: must be a loopback address, such as 127.0.0.1:6060\n"},
+		"two databases":          {append(token, "-db", "sqlite:x", "-db-file", empty), "apiserver: -db and -db-file are both given, want one of them\n"},
+		"a short key":            {append(free, "-login-key-file", write(t, "key", "short")), "apiserver: the key of the logins has 5 bytes, want at least 32\n"},
+		"a database":             {append(free, "-db", "oracle:scott:tiger@x"), `apiserver: store: database "oracle:scott"…: want memory, sqlite:<file>, mysql:<DSN> or postgres://<…>` + "\n"},
+		"an open feed":           {append(free, "-feed", "0.0.0.0:0"), `apiserver: the feed's address is "0.0.0.0:0", must be one of loopback without TLS: keys travel over it` + "\n"},
+		"a port in use":          {append(free, "-addr", busy), "apiserver: listen tcp " + busy + ": bind: address already in use\n"},
+		"a Redis in use":         {append(token, "-embedded-redis", busy), "apiserver: embedded Redis: listen tcp " + busy + ": bind: address already in use (if that is a Redis server, use it: -redis " + busy + ")\n"},
+		"too long a wait":        {append(free, "-delay", "30s"), "apiserver: delay is 30s, which leaves nothing of grace 25s to stop in\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := iamtest.Command(t, tt.args...)
@@ -256,4 +277,88 @@ func TestHelp(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(output), "usage: apiserver [flags]\n")
 	assert.Contains(t, string(output), "-db database\n")
+}
+
+// Flags count more than the environment, and that more than the file.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	password := write(t, "password", "the admin's password")
+	s := startWith(t, []string{"IAM_LOG_LEVEL=debug", "IAM_MAX_SECRETS=2", "IAM_ADMIN_ADDR=127.0.0.1:0"},
+		"-admin-password-file", password, "-max-policies", "1", "-config", write(t, "iam.yaml", `
+mode: debug
+max-policies: 7
+max-secrets: 7
+log-level: ERROR
+log-format: json
+server:
+  middlewares: [requestid, recovery, logger, dump, secure, cors, limit]
+cors:
+  origins: [https://app.example.com]
+limit: {per-second: 1000, burst: 1000}
+dump:
+  redact: [X-Api-Key]
+`))
+	token := s.login("the admin's password")
+	statuses := func(path, body string) (all []int) {
+		for i := range 3 {
+			status, _, err := call(t.Context(), http.DefaultClient, "POST", s.url+path, token, fmt.Sprintf(body, i))
+			require.NoError(t, err)
+			all = append(all, status)
+		}
+		return all
+	}
+	assert.Equal(t, []int{201, 201, 403}, statuses("/v1/secrets", `{"metadata":{"name":"s%d"}}`), "the environment")
+	assert.Equal(t, []int{201, 403, 403}, statuses("/v1/policies",
+		`{"metadata":{"name":"p%d"},"policy":{"effect":"allow","subjects":["*"],"actions":["*"],"resources":["*"]}}`), "the flag")
+
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/secrets", nil)
+	require.NoError(t, err)
+	req.Header.Set("Origin", "https://app.example.com")
+	req.Header.Set("X-Api-Key", "a key that nobody must see")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, "https://app.example.com", resp.Header.Get("Access-Control-Allow-Origin"), "the file")
+
+	admin := regexp.MustCompile(`"msg":"for operators",.*"url":"([^"]+)"`).FindStringSubmatch(s.logged())
+	require.NotNil(t, admin, "JSON by the file, and a level by the environment: %s", s.logged())
+	for path, want := range map[string]string{
+		"/metrics":        `http_request_duration_seconds_count{method="POST",route="/v1/secrets",status="201"} 2`,
+		"/readyz?verbose": "[+] database up", "/version": `"go":"go1.`, "/debug/pprof/cmdline": "-max-policies",
+	} {
+		resp, err := http.Get(admin[1] + path)
+		require.NoError(t, err)
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, errors.Join(err, resp.Body.Close()))
+		assert.Contains(t, string(text), want, path)
+	}
+	s.terminate()
+	assert.Contains(t, s.logged(), `"msg":"dump"`)
+	for _, secret := range []string{"a key that nobody must see", "eyJ"} {
+		assert.NotContains(t, regexp.MustCompile(`"body":"[^\n]*`).ReplaceAllString(s.logged(), ""), secret, "in a header")
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	generate := exec.Command("go", "run", filepath.Join(strings.TrimSpace(string(goroot)), "src/crypto/tls/generate_cert.go"), "-ca", "-host", "127.0.0.1,localhost")
+	generate.Dir = dir
+	out, err := generate.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	s := start(t, "-tls-cert", filepath.Join(dir, "cert.pem"), "-tls-key", filepath.Join(dir, "key.pem"),
+		"-admin-password-file", write(t, "password", "the admin's password"))
+	require.Regexp(t, "^https://", s.url)
+	pem, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(pem))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	status, _, err := call(t.Context(), client, "POST", s.url+"/login", "", `{"name":"admin","password":"the admin's password"}`)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, status)
+	client.CloseIdleConnections()
+	s.terminate()
 }

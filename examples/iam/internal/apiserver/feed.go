@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -11,6 +12,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -20,12 +24,20 @@ import (
 )
 
 // newFeedServer gives all secrets and policies to whoever presents the token.
-func newFeedServer(db *store.Store, token string, log *slog.Logger) *grpc.Server {
+func newFeedServer(db *store.Store, o Options, certificate *tls.Config) *grpc.Server {
+	creds := insecure.NewCredentials()
+	if certificate != nil {
+		creds = credentials.NewTLS(certificate.Clone())
+	}
 	server := grpc.NewServer(
-		grpc.ChainStreamInterceptor(logCalls(log), requireToken(token)),
-		// GracefulStop and Stop both wait for connections that have not said a word yet, and tell no other one to leave meanwhile.
-		// gRPC's 120s is longer than a stop may take.
+		grpc.Creds(creds),
+		grpc.ChainStreamInterceptor(logCalls(o.Log), requireToken(o.FeedToken)),
+		// GracefulStop and Stop both wait for connections that have not said a word yet, and tell
+		// no other one to leave meanwhile. gRPC's 120s is longer than a stop may take.
 		grpc.ConnectionTimeout(5*time.Second),
+		// An authzserver pings a connection that is silent; gRPC would take more than one ping in
+		// five minutes for an attack.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	feed.RegisterFeedServer(server, &feedServer{db: db})
 	return server
@@ -39,50 +51,72 @@ type feedServer struct {
 	db *store.Store
 }
 
-// Secrets reads everything before it sends anything, so that a slow receiver does not hold a transaction.
-func (f *feedServer) Secrets(req *feed.SnapshotRequest, stream grpc.ServerStreamingServer[feed.SecretChunk]) error {
-	version, secrets, err := f.db.AllSecrets(stream.Context(), req.GetKnownVersion())
+// Changes reads everything before it sends anything, so that a slow receiver does not hold a
+// transaction.
+func (f *feedServer) Changes(req *feed.ChangesRequest, stream grpc.ServerStreamingServer[feed.Chunk]) error {
+	since := store.Revision{Number: req.GetSince().GetNumber(), Stamp: req.GetSince().GetStamp()}
+	now, err := f.db.Revision(stream.Context())
 	if err != nil {
 		return err
 	}
-	chunk, size := &feed.SecretChunk{Version: version}, 0
-	for _, s := range secrets {
-		if size > chunkSize {
-			if err := stream.Send(chunk); err != nil {
-				return err
-			}
-			chunk, size = &feed.SecretChunk{Version: version}, 0
-		}
-		secret := &feed.Secret{Id: s.ID.String(), Username: s.Username, Key: []byte(s.SigningKey), Expires: s.Expires}
-		chunk.Secrets = append(chunk.Secrets, secret)
-		size += len(secret.Id) + len(secret.Username) + len(secret.Key) + 32
+	if now == since {
+		return stream.Send(&feed.Chunk{Revision: req.GetSince()})
 	}
-	return stream.Send(chunk)
-}
-
-// Policies does the same for policies.
-func (f *feedServer) Policies(req *feed.SnapshotRequest, stream grpc.ServerStreamingServer[feed.PolicyChunk]) error {
-	version, policies, err := f.db.AllPolicies(stream.Context(), req.GetKnownVersion())
+	if err := stream.SendHeader(nil); err != nil { // the caller waits a moment for this, and then longer
+		return err
+	}
+	changes, err := f.db.Changes(stream.Context(), since)
 	if err != nil {
 		return err
 	}
-	chunk, size := &feed.PolicyChunk{Version: version}, 0
-	for _, p := range policies {
-		if size > chunkSize {
-			if err := stream.Send(chunk); err != nil {
-				return err
-			}
-			chunk, size = &feed.PolicyChunk{Version: version}, 0
-		}
-		policy := &feed.Policy{Id: p.ID.String(), Username: p.Username, Document: p.Document}
-		chunk.Policies = append(chunk.Policies, policy)
-		size += len(policy.Id) + len(policy.Username) + len(policy.Document) + 32
-	}
-	return stream.Send(chunk)
+	return sendChunks(changes, stream.Send)
 }
 
-// logCalls goes on with the request ID that the call came with, writes a record for each call, and keeps what a client must not see, and
-// a panic, in the log.
+// sendChunks sends one in any case.
+func sendChunks(c store.Changes, send func(*feed.Chunk) error) error {
+	newChunk := func() *feed.Chunk {
+		return &feed.Chunk{Revision: &feed.Revision{Number: c.Now.Number, Stamp: c.Now.Stamp}, Full: c.Full}
+	}
+	chunk, size := newChunk(), 0
+	added := func(bytes int) error {
+		if size += bytes + 64; size < chunkSize {
+			return nil
+		}
+		full := chunk
+		chunk, size = newChunk(), 0
+		return send(full)
+	}
+	for _, s := range c.Secrets {
+		chunk.Secrets = append(chunk.Secrets, &feed.Secret{
+			Id: s.ID.String(), OwnerId: s.OwnerID.String(), Key: []byte(s.SigningKey), Expires: s.Expires,
+		})
+		if err := added(len(s.SigningKey)); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Policies {
+		chunk.Policies = append(chunk.Policies, &feed.Policy{Id: p.ID.String(), OwnerId: p.OwnerID.String(), Document: p.Document})
+		if err := added(len(p.Document)); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.DeletedSecrets {
+		chunk.Deleted = append(chunk.Deleted, id.String())
+		if err := added(0); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.DeletedPolicies {
+		chunk.Deleted = append(chunk.Deleted, id.String())
+		if err := added(0); err != nil {
+			return err
+		}
+	}
+	return send(chunk)
+}
+
+// logCalls goes on with the request ID that the call came with, writes a record for each call, and
+// keeps what a client must not see, and a panic, in the log.
 func logCalls(log *slog.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 		md, _ := metadata.FromIncomingContext(stream.Context())
@@ -93,10 +127,11 @@ func logCalls(log *slog.Logger) grpc.StreamServerInterceptor {
 				err = fmt.Errorf("panic: %v\n\n%s", v, debug.Stack())
 			}
 			level, code := slog.LevelInfo, status.Code(err)
-			if code == codes.Unknown { // no status of ours
-				if level = slog.LevelError; ctx.Err() != nil {
-					level = slog.LevelInfo // the caller has gone
-				}
+			switch {
+			case err == nil:
+				level = slog.LevelDebug // each authzserver asks every second
+			case code == codes.Unknown && ctx.Err() == nil: // no status of ours, and the caller has not gone
+				level = slog.LevelError
 			}
 			attrs := []slog.Attr{slog.String("method", info.FullMethod), slog.String("code", code.String()), slog.Duration("took", time.Since(begin))}
 			if err != nil {

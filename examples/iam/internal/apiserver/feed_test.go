@@ -2,11 +2,14 @@ package apiserver_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,9 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver"
 	"github.com/gracekit/gracekit/examples/iam/internal/dbtest"
@@ -38,12 +43,12 @@ func withToken(ctx context.Context, token string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
-// chunks reads a snapshot to its end.
-func chunks[C any](stream grpc.ServerStreamingClient[C], err error) ([]*C, error) {
-	if err != nil {
-		return nil, err
-	}
-	var all []*C
+// since reads an answer to its end.
+func (s *server) since(ctx context.Context, revision *feed.Revision) ([]*feed.Chunk, error) {
+	s.t.Helper()
+	stream, err := s.feedClient().Changes(ctx, &feed.ChangesRequest{Since: revision})
+	require.NoError(s.t, err)
+	var all []*feed.Chunk
 	for {
 		chunk, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -56,44 +61,43 @@ func chunks[C any](stream grpc.ServerStreamingClient[C], err error) ([]*C, error
 	}
 }
 
-func (s *server) feedSecrets() []*feed.Secret {
+// fetch is since in one piece, for who has the token.
+func (s *server) fetch(revision *feed.Revision) (whole *feed.Chunk) {
 	s.t.Helper()
-	all, err := chunks(s.feedClient().Secrets(withToken(s.t.Context(), feedToken), &feed.SnapshotRequest{}))
+	all, err := s.since(withToken(s.t.Context(), feedToken), revision)
 	require.NoError(s.t, err)
-	var secrets []*feed.Secret
+	whole = &feed.Chunk{Revision: all[0].GetRevision(), Full: all[0].GetFull()}
 	for _, chunk := range all {
-		secrets = append(secrets, chunk.GetSecrets()...)
+		assert.True(s.t, proto.Equal(whole.GetRevision(), chunk.GetRevision()))
+		whole.Secrets = append(whole.Secrets, chunk.GetSecrets()...)
+		whole.Policies = append(whole.Policies, chunk.GetPolicies()...)
+		whole.Deleted = append(whole.Deleted, chunk.GetDeleted()...)
 	}
-	return secrets
+	return whole
 }
 
-func (s *server) policyVersion() uint64 {
-	s.t.Helper()
-	all, err := chunks(s.feedClient().Policies(withToken(s.t.Context(), feedToken), &feed.SnapshotRequest{}))
-	require.NoError(s.t, err)
-	return all[0].GetVersion()
-}
+func (s *server) feedSecrets() []*feed.Secret { s.t.Helper(); return s.fetch(nil).GetSecrets() }
+func (s *server) revision() uint64            { s.t.Helper(); return s.fetch(nil).GetRevision().GetNumber() }
 
 func TestFeed(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db string) {
-		s := start(t, db)
+		s := start(t, db, func(o *apiserver.Options) { o.MaxPolicyLength = 1 << 20 })
 		ann := s.user("ann")
-		client, ctx := s.feedClient(), withToken(t.Context(), feedToken)
+		owner := ann.must(http.StatusOK, "GET", "/v1/users/ann", nil).id()
 
-		// The first chunk comes also if there is nothing.
-		none, err := chunks(client.Policies(ctx, &feed.SnapshotRequest{}))
-		require.NoError(t, err)
-		require.Len(t, none, 1)
-		assert.NotZero(t, none[0].GetVersion())
-		assert.Empty(t, none[0].GetPolicies())
+		none := s.fetch(nil)
+		assert.True(t, none.GetFull())
+		assert.NotZero(t, none.GetRevision().GetNumber())
+		assert.Empty(t, none.GetPolicies())
 
 		secret := ann.must(http.StatusCreated, "POST", "/v1/secrets", object{"metadata": object{"name": "ci"}, "expires": 1900000000})
-		secrets := s.feedSecrets()
-		require.Len(t, secrets, 1)
-		assert.Equal(t, secret.id(), secrets[0].GetId())
-		assert.Equal(t, secret.body["key"], string(secrets[0].GetKey()))
-		assert.Equal(t, "ann", secrets[0].GetUsername())
-		assert.EqualValues(t, 1900000000, secrets[0].GetExpires())
+		change := s.fetch(none.GetRevision())
+		assert.False(t, change.GetFull())
+		require.Len(t, change.GetSecrets(), 1)
+		assert.Equal(t, secret.id(), change.GetSecrets()[0].GetId())
+		assert.Equal(t, secret.body["key"], string(change.GetSecrets()[0].GetKey()))
+		assert.Equal(t, owner, change.GetSecrets()[0].GetOwnerId())
+		assert.EqualValues(t, 1900000000, change.GetSecrets()[0].GetExpires())
 
 		// More than fits into one chunk.
 		const policies = 24
@@ -106,30 +110,40 @@ func TestFeed(t *testing.T) {
 			policy["policy"].(object)["resources"] = resources
 			ann.must(http.StatusCreated, "POST", "/v1/policies", policy)
 		}
-		all, err := chunks(client.Policies(ctx, &feed.SnapshotRequest{KnownVersion: none[0].GetVersion()}))
+		chunks, err := s.since(withToken(t.Context(), feedToken), change.GetRevision())
 		require.NoError(t, err)
-		assert.Greater(t, len(all), 1)
+		assert.Greater(t, len(chunks), 1)
+		all := s.fetch(change.GetRevision())
+		assert.Equal(t, change.GetRevision().GetNumber()+policies, all.GetRevision().GetNumber())
+		assert.Empty(t, all.GetSecrets(), "of which none has changed")
 		ids := make(map[string]bool)
-		for _, chunk := range all {
-			assert.Equal(t, none[0].GetVersion()+policies, chunk.GetVersion())
-			for _, policy := range chunk.GetPolicies() {
-				ids[policy.GetId()] = true
-				assert.Equal(t, "ann", policy.GetUsername())
-				assert.Contains(t, string(policy.GetDocument()), `"effect":"allow"`)
-			}
+		for _, policy := range all.GetPolicies() {
+			ids[policy.GetId()] = true
+			assert.Equal(t, owner, policy.GetOwnerId())
+			assert.Contains(t, string(policy.GetDocument()), `"effect":"allow"`)
 		}
 		assert.Len(t, ids, policies)
 
 		// What is known is not sent again.
-		unchanged, err := chunks(client.Policies(ctx, &feed.SnapshotRequest{KnownVersion: all[0].GetVersion()}))
-		require.NoError(t, err)
-		require.Len(t, unchanged, 1)
-		assert.Equal(t, all[0].GetVersion(), unchanged[0].GetVersion())
-		assert.Empty(t, unchanged[0].GetPolicies())
+		unchanged := s.fetch(all.GetRevision())
+		assert.True(t, proto.Equal(all.GetRevision(), unchanged.GetRevision()))
+		assert.Empty(t, unchanged.GetPolicies())
 
-		// A deletion grows the version, too; that of somebody else's does not.
-		ann.must(http.StatusNoContent, "DELETE", "/v1/policies", nil)
-		assert.Equal(t, all[0].GetVersion()+1, s.policyVersion())
+		// A change is sent as what it is, and not as everything.
+		ann.must(http.StatusCreated, "POST", "/v1/policies", newPolicy("last", "allow"))
+		last := s.fetch(all.GetRevision())
+		assert.LessOrEqual(t, proto.Size(last), 2000)
+
+		// Of what is gone the ID is sent, and nothing twice.
+		s.admin.must(http.StatusNoContent, "DELETE", "/v1/users/ann", nil)
+		gone := s.fetch(last.GetRevision())
+		assert.Len(t, gone.GetDeleted(), policies+2)
+		assert.Contains(t, gone.GetDeleted(), secret.id())
+		assert.Equal(t, last.GetRevision().GetNumber()+1, gone.GetRevision().GetNumber())
+
+		// Whoever holds a state that never was gets everything.
+		stranger := &feed.Revision{Number: last.GetRevision().GetNumber(), Stamp: last.GetRevision().GetStamp() + 1}
+		assert.True(t, s.fetch(stranger).GetFull())
 	})
 }
 
@@ -146,7 +160,7 @@ func TestFeedRefusesStrangers(t *testing.T) {
 		"a login":        withToken(t.Context(), s.admin.token),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := chunks(s.feedClient().Secrets(ctx, &feed.SnapshotRequest{}))
+			got, err := s.since(ctx, nil)
 			assert.Equal(t, codes.Unauthenticated, status.Code(err), "%v", err)
 			assert.Empty(t, got)
 		})
@@ -157,7 +171,7 @@ func TestFeedLogsTheRequestID(t *testing.T) {
 	t.Parallel()
 	s := start(t, "memory")
 	ctx := metadata.AppendToOutgoingContext(withToken(t.Context(), feedToken), "x-request-id", "from-the-authzserver")
-	_, err := chunks(s.feedClient().Secrets(ctx, &feed.SnapshotRequest{}))
+	_, err := s.since(ctx, nil)
 	require.NoError(t, err)
 	eventually(t, func() bool {
 		for line := range strings.Lines(s.log.String()) {
@@ -173,11 +187,12 @@ func TestFeedLogsTheRequestID(t *testing.T) {
 func TestChangesArePublished(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db string) {
 		s := start(t, db)
-		redis := notify.NewClient(s.redis.Addr())
+		redis, err := notify.NewClient(s.redis.Addr())
+		require.NoError(t, err)
 		defer redis.Close()
 		subscription := redis.Subscribe(t.Context(), notify.Channel)
 		defer subscription.Close()
-		_, err := subscription.Receive(t.Context()) // the subscription itself
+		_, err = subscription.Receive(t.Context()) // the subscription itself
 		require.NoError(t, err)
 		next := func() notify.Message {
 			t.Helper()
@@ -187,10 +202,12 @@ func TestChangesArePublished(t *testing.T) {
 			require.NoError(t, err)
 			message, err := notify.Parse(received.Payload)
 			require.NoError(t, err)
+			assert.Regexp(t, `^[0-9a-f]{32}$`, message.RequestID)
+			message.RequestID = ""
 			return message
 		}
 
-		first := s.policyVersion()
+		first := s.revision()
 		ann, bob := s.user("ann"), s.user("bob")
 		created := ann.must(http.StatusCreated, "POST", "/v1/policies", newPolicy("read", "allow"))
 		path := "/v1/policies/" + created.id()
@@ -201,22 +218,20 @@ func TestChangesArePublished(t *testing.T) {
 		ann.must(http.StatusBadRequest, "PUT", path, newPolicy("", "maybe"))
 		bob.must(http.StatusNotFound, "PUT", path, newPolicy("", "deny"))
 		bob.must(http.StatusNotFound, "DELETE", path, nil)
-		bob.must(http.StatusNoContent, "DELETE", "/v1/policies", nil)
-		ann.must(http.StatusNoContent, "DELETE", "/v1/secrets", nil)
+		bob.must(http.StatusNoContent, "DELETE", "/v1/policies?all=true", nil)
+		ann.must(http.StatusNoContent, "DELETE", "/v1/secrets?all=true", nil)
 		ann.must(http.StatusOK, "GET", path, nil)
 
 		ann.must(http.StatusOK, "PUT", path, newPolicy("", "deny"))
 		assert.Equal(t, notify.Message{Event: notify.PolicyChanged, Version: first + 2}, next())
 		secret := ann.must(http.StatusCreated, "POST", "/v1/secrets", newSecret("ci"))
-		message := next()
-		assert.Equal(t, notify.SecretChanged, message.Event)
+		assert.Equal(t, notify.Message{Event: notify.SecretChanged, Version: first + 3}, next())
 		ann.must(http.StatusOK, "PUT", "/v1/secrets/"+secret.id(), object{"description": "x"})
-		assert.Equal(t, notify.Message{Event: notify.SecretChanged, Version: message.Version + 1}, next())
+		assert.Equal(t, notify.Message{Event: notify.SecretChanged, Version: first + 4}, next())
 		ann.must(http.StatusNoContent, "DELETE", path, nil)
-		assert.Equal(t, notify.Message{Event: notify.PolicyChanged, Version: first + 3}, next())
+		assert.Equal(t, notify.Message{Event: notify.PolicyChanged, Version: first + 5}, next())
 		s.admin.must(http.StatusNoContent, "DELETE", "/v1/users/ann", nil)
-		assert.Equal(t, notify.Message{Event: notify.SecretChanged, Version: message.Version + 2}, next())
-		assert.Equal(t, notify.Message{Event: notify.PolicyChanged, Version: first + 4}, next())
+		assert.Equal(t, notify.Message{Event: notify.UserChanged, Version: first + 6}, next())
 	})
 }
 
@@ -225,11 +240,12 @@ func TestPublishedAfterTheCommit(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db string) {
 		s := start(t, db)
 		ann := s.user("ann")
-		redis := notify.NewClient(s.redis.Addr())
+		redis, err := notify.NewClient(s.redis.Addr())
+		require.NoError(t, err)
 		defer redis.Close()
 		subscription := redis.Subscribe(t.Context(), notify.Channel)
 		defer subscription.Close()
-		_, err := subscription.Receive(t.Context())
+		_, err = subscription.Receive(t.Context())
 		require.NoError(t, err)
 		const changes = 30
 		var changing sync.WaitGroup
@@ -239,28 +255,26 @@ func TestPublishedAfterTheCommit(t *testing.T) {
 				ann.do("POST", "/v1/policies", newPolicy(fmt.Sprint("p", i), "allow"))
 			}
 		})
-		client, ctx := s.feedClient(), withToken(t.Context(), feedToken)
 		for range changes {
 			received, err := subscription.ReceiveMessage(t.Context())
 			require.NoError(t, err)
 			message, err := notify.Parse(received.Payload)
 			require.NoError(t, err)
-			got, err := chunks(client.Policies(ctx, &feed.SnapshotRequest{}))
-			require.NoError(t, err)
-			assert.GreaterOrEqual(t, got[0].GetVersion(), message.Version)
+			assert.GreaterOrEqual(t, s.revision(), message.Version)
 		}
 	})
 }
 
-// Without Redis, and with one that accepts connections and says nothing, changes are made all the same.
+// Without Redis, and with one that accepts connections and says nothing, changes are made all the
+// same.
 func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := start(t, "memory")
 	ann := s.user("ann")
-	before := s.policyVersion()
+	before := s.revision()
 	s.redis.Close()
 	ann.must(http.StatusCreated, "POST", "/v1/policies", newPolicy("read", "allow"))
-	assert.Equal(t, before+1, s.policyVersion())
+	assert.Equal(t, before+1, s.revision())
 	assert.Contains(t, s.log.String(), "a change was not published")
 	assert.Equal(t, http.StatusOK, s.status("/readyz"), "the API works")
 
@@ -283,15 +297,16 @@ func TestTwoApiservers(t *testing.T) {
 		elsewhere := client{two, ann.token}
 		created := ann.must(http.StatusCreated, "POST", "/v1/policies", newPolicy("read", "allow"))
 		elsewhere.must(http.StatusOK, "GET", "/v1/policies/"+created.id(), nil)
-		before := one.policyVersion()
+		before := one.revision()
 		elsewhere.must(http.StatusNoContent, "DELETE", "/v1/policies/"+created.id(), nil)
-		assert.Equal(t, before+1, one.policyVersion())
-		assert.Equal(t, before+1, two.policyVersion())
+		assert.Equal(t, before+1, one.revision())
+		assert.Equal(t, before+1, two.revision())
 		ann.must(http.StatusNotFound, "GET", "/v1/policies/"+created.id(), nil)
 	})
 }
 
-// Somebody who connects to the feed and says nothing, such as a port scanner, does not hold a stop up until it is broken off.
+// Somebody who connects to the feed and says nothing, such as a port scanner, does not hold a stop
+// up until it is broken off.
 func TestStopWithSilentConnection(t *testing.T) {
 	t.Parallel()
 	s := start(t, "memory")
@@ -301,4 +316,48 @@ func TestStopWithSilentConnection(t *testing.T) {
 	_, err = silent.Read(make([]byte, 1)) // the server speaks first
 	require.NoError(t, err)
 	s.stop() // without an error
+}
+
+// With a certificate the feed may be anywhere, and who does not know its CA gets nothing from it.
+func TestFeedWithTLS(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	s := start(t, "memory", func(o *apiserver.Options) { o.Feed, o.TLSCert, o.TLSKey = "0.0.0.0:0", cert, key })
+	_, port, err := net.SplitHostPort(s.feed)
+	require.NoError(t, err)
+	addr := "127.0.0.1:" + port
+	ca, err := credentials.NewClientTLSFromFile(cert, "")
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		creds credentials.TransportCredentials
+		want  codes.Code
+	}{
+		"with the CA": {ca, codes.OK},
+		"another CA":  {credentials.NewTLS(new(tls.Config)), codes.Unavailable},
+		"without TLS": {insecure.NewCredentials(), codes.Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(tt.creds))
+			require.NoError(t, err)
+			defer conn.Close()
+			stream, err := feed.NewFeedClient(conn).Changes(withToken(t.Context(), feedToken), &feed.ChangesRequest{})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			assert.Equal(t, tt.want, status.Code(err), "%v", err)
+		})
+	}
+}
+
+// certificate is what the README's command makes.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	cmd := exec.Command("go", "run", strings.TrimSpace(string(goroot))+"/src/crypto/tls/generate_cert.go", "-host", "127.0.0.1,localhost", "-ca", "-ecdsa-curve", "P256")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 }

@@ -80,7 +80,9 @@ func start(t *testing.T, db string, change ...func(*apiserver.Options)) *server 
 		t.Fatal("the server has ended")
 	}
 	t.Cleanup(s.stop)
-	s.admin = s.login("admin", adminPassword)
+	if o.TLSCert == "" {
+		s.admin = s.login("admin", adminPassword)
+	}
 	return s
 }
 
@@ -91,6 +93,7 @@ func options(t *testing.T, db string) apiserver.Options {
 	o.DB, o.InstanceIDKey = db, []byte("for tests")
 	o.LoginKey, o.AdminPassword = loginKey, adminPassword
 	o.BcryptCost, o.LoginsPerSecond = bcrypt.MinCost, 1000
+	o.MaxSecrets, o.MaxPolicyLength = 100, 10<<20
 	o.Log = slog.New(slog.DiscardHandler)
 	return o
 }
@@ -144,14 +147,17 @@ func (a answer) id() string { return a.metadata("instanceID") }
 func (c client) do(method, path string, body any) answer {
 	c.s.t.Helper()
 	var content io.Reader
+	var data []byte // what it is, unless it is a stream
 	switch b := body.(type) {
 	case nil:
 	case string:
+		data = []byte(b)
 		content = strings.NewReader(b)
 	case io.Reader: // of unknown length, so it goes in chunks
 		content = b
 	default:
-		data, err := jsonx.Marshal(b)
+		var err error
+		data, err = jsonx.Marshal(b)
 		require.NoError(c.s.t, err)
 		content = bytes.NewReader(data)
 	}
@@ -172,6 +178,7 @@ func (c client) do(method, path string, body any) answer {
 	if len(text) > 0 {
 		require.NoError(c.s.t, jsonx.Unmarshal(text, &a.body), "%s %s: %s", method, path, text)
 	}
+	validate(c.s.t, req, data, a)
 	return a
 }
 

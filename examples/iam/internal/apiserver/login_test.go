@@ -53,7 +53,8 @@ func TestPasswordsThatBcryptTakesForTheSame(t *testing.T) {
 	}
 }
 
-// An admin who was deleted does not come back with the next start, with a password that the new admins did not choose.
+// An admin who was deleted does not come back with the next start, with a password that the new
+// admins did not choose.
 func TestTheFirstAdminMayGo(t *testing.T) {
 	t.Parallel()
 	db := dbtest.SQLite(t)
@@ -129,10 +130,43 @@ func TestANewPasswordVoidsTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, "memory")
 	ann := s.user("ann")
-	ann.must(http.StatusOK, "PUT", "/v1/users/ann", object{"password": "another password"})
+	ann.must(http.StatusNoContent, "PUT", "/v1/users/ann/change-password",
+		object{"oldPassword": "password of ann", "newPassword": "another password"})
 	assert.Equal(t, http.StatusUnauthorized, ann.do("GET", "/v1/users/ann", nil).status)
 	assert.Equal(t, http.StatusUnauthorized, s.anonymous().do("POST", "/login", object{"name": "ann", "password": "password of ann"}).status)
-	s.login("ann", "another password").must(http.StatusOK, "GET", "/v1/users/ann", nil)
+	ann = s.login("ann", "another password")
+	ann.must(http.StatusOK, "GET", "/v1/users/ann", nil)
+
+	// An admin gives one to who has forgotten it.
+	s.admin.must(http.StatusOK, "PUT", "/v1/users/ann", object{"password": "a third password"})
+	assert.Equal(t, http.StatusUnauthorized, ann.do("GET", "/v1/users/ann", nil).status)
+	s.login("ann", "a third password")
+}
+
+func TestDisabledUsers(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, db string) {
+		s := start(t, db)
+		ann, bob := s.user("ann"), s.user("bob")
+		for _, c := range []client{ann, bob} {
+			c.must(http.StatusCreated, "POST", "/v1/secrets", newSecret("ci"))
+		}
+		require.Len(t, s.feedSecrets(), 2)
+		disabled := s.admin.must(http.StatusOK, "PUT", "/v1/users/ann", object{"disabled": true})
+		assert.Equal(t, true, disabled.body["disabled"])
+		assert.Equal(t, 130104, ann.do("GET", "/v1/secrets", nil).code(), "with a token from before")
+		login := s.anonymous().do("POST", "/login", object{"name": "ann", "password": "password of ann"})
+		assert.Equal(t, http.StatusForbidden, login.status)
+		assert.Equal(t, 130007, s.anonymous().do("POST", "/login", object{"name": "ann", "password": "a guess"}).code(), "only who knows the password learns it")
+		require.Len(t, s.feedSecrets(), 1, "the authzservers refuse hers")
+
+		s.admin.must(http.StatusOK, "PUT", "/v1/users/ann", object{"email": "a@b"})
+		assert.Len(t, s.feedSecrets(), 1, "what is left out stays as it is")
+		items, _ := s.admin.list("/v1/users?fieldSelector=disabled=true")
+		assert.Equal(t, []string{"ann"}, names(items))
+		s.admin.must(http.StatusOK, "PUT", "/v1/users/ann", object{"disabled": false})
+		ann.must(http.StatusOK, "GET", "/v1/secrets", nil)
+		assert.Len(t, s.feedSecrets(), 2)
+	})
 }
 
 // What an admin takes away is gone at once, not when the token expires.
@@ -142,7 +176,7 @@ func TestDemotion(t *testing.T) {
 	bob := s.user("bob")
 	s.admin.must(http.StatusOK, "PUT", "/v1/users/bob", object{"admin": true})
 	bob.must(http.StatusOK, "GET", "/v1/users", nil)
-	s.admin.must(http.StatusOK, "PUT", "/v1/users/bob", object{})
+	s.admin.must(http.StatusOK, "PUT", "/v1/users/bob", object{"admin": false})
 	bob.must(http.StatusForbidden, "GET", "/v1/users", nil)
 }
 

@@ -1,14 +1,21 @@
 package apiserver
 
 import (
+	_ "embed"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gracekit/gracekit/examples/ginserver/admin"
+	"github.com/gracekit/gracekit/examples/ginserver/metrics"
 	"github.com/gracekit/gracekit/examples/ginserver/middleware"
 	"github.com/gracekit/gracekit/examples/ginserver/response"
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller"
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller/v1/policy"
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller/v1/secret"
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller/v1/user"
+	policyv2 "github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller/v2/policy"
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/service"
 	"github.com/gracekit/gracekit/health"
 )
@@ -16,14 +23,19 @@ import (
 // requestTimeout ends what a request waits for.
 const requestTimeout = 15 * time.Second
 
+// openAPI describes the API. A test holds the handlers to it.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
 // newHandler has all routes in one place.
-func newHandler(o Options, services service.Services, checks *health.Registry) (http.Handler, error) {
+func newHandler(o Options, services service.Services, checks *health.Registry, measured *metrics.Metrics) (http.Handler, error) {
 	codes, err := response.NewCodes(service.Errors()...)
 	if err != nil {
 		return nil, err
 	}
 	w := response.NewWriter(codes, o.Log)
-	engine, err := middleware.NewEngine(w, requestTimeout, nil)
+	engine, chain, err := newEngine(o, w)
 	if err != nil {
 		return nil, err
 	}
@@ -34,46 +46,51 @@ func newHandler(o Options, services service.Services, checks *health.Registry) (
 		return nil, err
 	}
 
-	// Before the access log, which would be full of them.
-	mountChecks(engine, checks)
+	// Probes come before the chain: no limit refuses them, and the log is not full of them.
+	engine.Use(measured.Middleware())
+	admin.MountHealth(engine, checks)
+	engine.Use(chain...)
 
-	engine.Use(middleware.Recovery(w), middleware.AccessLog(o.Log), middleware.Secure(), middleware.NoCache())
-	users := controller.Users{W: w, Service: services.Users}
-	engine.POST("/login", middleware.RateLimit(logins, w), users.Login)
+	engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) })
+	users := user.Controller{Service: services.Users}
+	engine.POST("/login", middleware.RateLimit(logins, w), controller.Handle(w, http.StatusOK, users.Login))
 
-	v1 := engine.Group("/v1", users.Authenticate)
-	mount(v1.Group("/users"), "/:name", users)
-	mount(v1.Group("/secrets"), "/:id", controller.Secrets{W: w, Service: services.Secrets})
-	mount(v1.Group("/policies"), "/:id", controller.Policies{W: w, Service: services.Policies})
+	authenticate := controller.Authenticate(w, services.Users)
+	v1 := engine.Group("/v1", authenticate)
+	mount(v1.Group("/users"), "/:name", w, users)
+	v1.PUT("/users/:name/change-password", controller.Handle(w, http.StatusNoContent, users.ChangePassword))
+	mount(v1.Group("/secrets"), "/:id", w, secret.Controller{Service: services.Secrets})
+	mount(v1.Group("/policies"), "/:id", w, policy.Controller{Service: services.Policies})
+
+	v2 := engine.Group("/v2", authenticate)
+	v2.GET("/policies", controller.Handle(w, http.StatusOK, policyv2.Controller{Service: services.Policies}.List, "after", "limit", "fieldSelector"))
 	return engine, nil
+}
+
+func newEngine(o Options, w *response.Writer) (*gin.Engine, []gin.HandlerFunc, error) {
+	engine, err := middleware.NewEngine(w, requestTimeout, o.TrustedProxies)
+	if err != nil {
+		return nil, nil, err
+	}
+	chain, err := middleware.Named(o.Middleware, w, o.Log).Chain(o.Middlewares)
+	return engine, chain, err
 }
 
 // A resource has all the verbs.
 type resource interface {
-	Create(*gin.Context)
-	List(*gin.Context)
-	DeleteCollection(*gin.Context)
-	Get(*gin.Context)
-	Update(*gin.Context)
-	Delete(*gin.Context)
+	Create(*gin.Context) (any, error)
+	List(*gin.Context) (any, error)
+	DeleteCollection(*gin.Context) (any, error)
+	Get(*gin.Context) (any, error)
+	Update(*gin.Context) (any, error)
+	Delete(*gin.Context) (any, error)
 }
 
-func mount(group *gin.RouterGroup, one string, r resource) {
-	group.POST("", r.Create)
-	group.GET("", r.List)
-	group.DELETE("", r.DeleteCollection)
-	group.GET(one, r.Get)
-	group.PUT(one, r.Update)
-	group.DELETE(one, r.Delete)
-}
-
-// mountChecks serves the three endpoints, and each check below them: /readyz/database.
-func mountChecks(engine *gin.Engine, checks *health.Registry) {
-	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready, "/startupz": health.Startup} {
-		handler := gin.WrapH(checks.Handler(kind))
-		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			engine.Handle(method, path, handler)
-			engine.Handle(method, path+"/:check", handler)
-		}
-	}
+func mount(group *gin.RouterGroup, one string, w *response.Writer, r resource) {
+	group.POST("", controller.Handle(w, http.StatusCreated, r.Create))
+	group.GET("", controller.Handle(w, http.StatusOK, r.List, "offset", "limit", "fieldSelector"))
+	group.DELETE("", controller.Handle(w, http.StatusNoContent, r.DeleteCollection, "name", "fieldSelector", "all"))
+	group.GET(one, controller.Handle(w, http.StatusOK, r.Get))
+	group.PUT(one, controller.Handle(w, http.StatusOK, r.Update))
+	group.DELETE(one, controller.Handle(w, http.StatusNoContent, r.Delete))
 }

@@ -16,18 +16,18 @@ import (
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	f := startFeed(t)
-	ann, ben := newSecret("secret-ann", "ann"), newSecret("secret-ben", "ben")
-	expired := newSecret("secret-old", "ann")
+	ann, ben := newSecret("secret-ann", "user-ann"), newSecret("secret-ben", "user-ben")
+	expired := newSecret("secret-old", "user-ann")
 	expired.Expires = time.Now().Add(-time.Second).Unix()
-	lasting := newSecret("secret-new", "ann")
+	lasting := newSecret("secret-new", "user-ann")
 	lasting.Expires = time.Now().Add(time.Hour).Unix()
-	short := newSecret("secret-short", "ann")
+	short := newSecret("secret-short", "user-ann")
 	short.Key = short.Key[:15]
-	empty := &feed.Secret{Id: "secret-empty", Username: "ann"}
+	empty := &feed.Secret{Id: "secret-empty", OwnerId: "user-ann"}
 	f.setSecrets(ann, ben, expired, lasting, short, empty)
 	f.setPolicies(
-		newPolicy("policy-1", "ann", "allow", "articles:*"),
-		newPolicy("policy-2", "ann", "deny", "articles:secret"),
+		newPolicy("policy-1", "user-ann", "allow", "articles:*"),
+		newPolicy("policy-2", "user-ann", "deny", "articles:secret"),
 		newPolicy("policy-3", "eve", "allow", "*"),
 	)
 	s := startReady(t, f, miniredis.RunT(t).Addr())
@@ -79,7 +79,7 @@ func TestAuthorize(t *testing.T) {
 			{"something behind it", "Bearer " + good + " x", 121002},
 			{"signed by another key", "Bearer " + sign(t, forged, nil), 121002},
 			{"expired and signed by another key", "Bearer " + sign(t, forged, func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = 1 }), 121002},
-			{"unknown secret", "Bearer " + sign(t, newSecret("secret-no", "ann"), nil), 121002},
+			{"unknown secret", "Bearer " + sign(t, newSecret("secret-no", "user-ann"), nil), 121002},
 			{"secret with a short key", "Bearer " + sign(t, short, nil), 121002},
 			{"secret with an empty key", "Bearer " + sign(t, empty, nil), 121002},
 			{"no kid", header("kid", nil), 121002},
@@ -104,6 +104,7 @@ func TestAuthorize(t *testing.T) {
 			})
 		}
 		assert.Equal(t, 200, s.post("bearer "+good, "application/json", `{"subject":"a","action":"b","resource":"c"}`).Status, "schemes have no case")
+		assert.Equal(t, 200, s.post(claim("nbf", now.Add(30*time.Second).Unix()), "application/json", `{"subject":"a","action":"b","resource":"c"}`).Status, "clocks differ")
 		assert.Equal(t, 200, s.post(claim("aud", []string{"other", "iam.authz"}), "application/json", `{"subject":"a","action":"b","resource":"c"}`).Status)
 	})
 
@@ -137,16 +138,16 @@ func TestAuthorize(t *testing.T) {
 	})
 
 	t.Run("other routes", func(t *testing.T) {
-		for path, want := range map[string]int{"/v1/authz": 405, "/nothing": 404, "/livez": 200, "/startupz": 200, "/readyz/policies": 200, "/cachez": 200} {
+		for path, want := range map[string]int{"/v1/authz": 405, "/nothing": 404, "/livez": 200, "/startupz": 200, "/readyz/copy": 200, "/cachez": 200} {
 			status, _ := s.get(path)
 			assert.Equal(t, want, status, path)
 		}
 		_, body := s.get("/cachez")
-		assert.Regexp(t, `^\{"policies":\{"age":"[^"]+","count":3,"version":2\},"secrets":\{"age":"[^"]+","count":6,"version":2\}\}$`, body)
+		assert.Regexp(t, `^\{"age":"[^"]+","policies":3,"revision":"3-[0-9a-f]+","secrets":4\}$`, body)
 	})
 
 	// The log of a request has its ID and its user, and of keys and tokens nothing.
-	assert.Regexp(t, `msg=request .*requestID=[0-9a-f]{32} username=ann method=POST path=/v1/authz status=200 `, s.log.String())
+	assert.Regexp(t, `msg=request .*requestID=[0-9a-f]{32} username=user-ann method=POST path=/v1/authz status=200 `, s.log.String())
 	assert.Contains(t, s.log.String(), "a secret is left out, since its key is too short")
 	assert.NotContains(t, s.log.String(), "0123456789abcdef")
 	assert.NotContains(t, s.log.String(), "eyJ")
@@ -156,11 +157,11 @@ func TestAuthorize(t *testing.T) {
 func TestUnreadablePolicyDeniesItsOwner(t *testing.T) {
 	t.Parallel()
 	f := startFeed(t)
-	ann, ben := newSecret("secret-ann", "ann"), newSecret("secret-ben", "ben")
+	ann, ben := newSecret("secret-ann", "user-ann"), newSecret("secret-ben", "user-ben")
 	f.setSecrets(ann, ben)
-	f.setPolicies(newPolicy("policy-1", "ann", "allow", "*"), newPolicy("policy-2", "ben", "allow", "*"), newPolicy("policy-3", "ann", "perhaps", "*"))
+	f.setPolicies(newPolicy("policy-1", "user-ann", "allow", "*"), newPolicy("policy-2", "user-ben", "allow", "*"), newPolicy("policy-3", "user-ann", "perhaps", "*"))
 	s := startReady(t, f, miniredis.RunT(t).Addr())
 	assert.Equal(t, answer{Status: 200, Reason: "policy-3 cannot be read, and could be one that denies"}, s.ask(ann, "a"))
 	assert.True(t, s.ask(ben, "a").Allowed)
-	assert.Contains(t, s.log.String(), `policy-3 of ann: policy: effect \"perhaps\", want \"allow\" or \"deny\"`)
+	assert.Contains(t, s.log.String(), `policy-3 of user-ann: policy: effect \"perhaps\", want \"allow\" or \"deny\"`)
 }

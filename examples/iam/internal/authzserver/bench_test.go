@@ -19,8 +19,9 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/feed"
 )
 
-// Decisions a second and the 99th percentile, over HTTP with kept-alive connections, the token's signature and the access log
-// included; the clients share the processors with the server. 10,000 policies of 1,000 users, and of one:
+// Decisions a second and the 99th percentile, over HTTP with kept-alive connections, the token's
+// signature and the access log included; the clients share the processors with the server. 10,000
+// policies of 1,000 users, and of one:
 //
 //	go test -C examples -run='^$' -bench=Authorize -benchtime=20000x ./iam/internal/authzserver
 func BenchmarkAuthorize(b *testing.B) {
@@ -35,21 +36,21 @@ func BenchmarkAuthorize(b *testing.B) {
 		{"one owner, wildcards only", 1, "users:u%d-*"},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			f := &fakeFeed{token: feedToken, chunk: 1000}
+			f := newFeed()
+			f.chunk = 1000
 			for i := range bb.owners {
-				f.secrets.rows = append(f.secrets.rows, newSecret(fmt.Sprintf("secret-%d", i), fmt.Sprintf("owner-%d", i)))
+				f.secrets = append(f.secrets, newSecret(fmt.Sprintf("secret-%d", i), fmt.Sprintf("owner-%d", i)))
 			}
 			for i := range policies {
 				effect := "allow"
 				if i%10 == 0 {
 					effect = "deny"
 				}
-				f.policies.rows = append(f.policies.rows, &feed.Policy{
-					Id: fmt.Sprintf("policy-%d", i), Username: fmt.Sprintf("owner-%d", i%bb.owners),
+				f.policies = append(f.policies, &feed.Policy{
+					Id: fmt.Sprintf("policy-%d", i), OwnerId: fmt.Sprintf("owner-%d", i%bb.owners),
 					Document: fmt.Appendf(nil, `{"effect":%q,"subjects":[%q],"actions":["read","list"],"resources":["articles:a%d-*"]}`, effect, fmt.Sprintf(bb.subject, i), i),
 				})
 			}
-			f.secrets.version, f.policies.version = 1, 1
 			f.start(b, "127.0.0.1:0")
 			s := startReady(b, f, miniredis.RunT(b).Addr(), func(o *authzserver.Options) {
 				o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -1,103 +1,148 @@
 package authzserver
 
 import (
+	"errors"
 	"log/slog"
-	"sync/atomic"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/feed"
 	"github.com/gracekit/gracekit/examples/iam/internal/policy"
 )
 
-// A cache holds what this server knows. Requests read it without a lock: a snapshot never changes, a newer one takes its place.
+// A cache holds what this server knows: one state of the apiserver's database. One goroutine
+// changes it, which locks the readers out for the moment of the change alone.
 type cache struct {
-	secrets  slot[map[string]secret] // by ID
-	policies slot[*policy.Set]
-	log      *slog.Logger
+	log *slog.Logger
+
+	mu        sync.RWMutex
+	revision  revision
+	secrets   map[string]secret // by ID; nil before the first load
+	policies  *policy.Set
+	confirmed time.Time // when the apiserver was last asked, and the answer was what is held
 }
+
+// A revision is one state of the database; see feed.proto.
+type revision struct{ number, stamp uint64 }
 
 // A secret is the key of a user's tokens.
 type secret struct {
-	username string
-	key      []byte
-	expires  time.Time // zero is never
+	owner   string // ID of the user
+	key     []byte
+	expires time.Time // zero is never
 }
 
 func newCache(log *slog.Logger) *cache { return &cache{log: log} }
 
-// minKey is what HMAC-SHA256 needs to be as strong as its hash is long half over; with an empty key everybody could sign.
+// lookup returns a secret and the policies of its owner, both of one state of the database.
+func (c *cache) lookup(id string) (s secret, policies *policy.Owned, found bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if s, found = c.secrets[id]; found {
+		policies = c.policies.Of(s.owner)
+	}
+	return s, policies, found
+}
+
+// held returns the zero revision before the first load.
+func (c *cache) held() revision {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.revision
+}
+
+func (c *cache) loaded() bool { return c.held() != revision{} }
+
+// age is for how long this server has not known whether something has changed.
+func (c *cache) age() time.Duration {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return time.Since(c.confirmed)
+}
+
+// counts returns the number of secrets and policies.
+func (c *cache) counts() (secrets, policies int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.policies == nil {
+		return 0, 0
+	}
+	return len(c.secrets), c.policies.Len()
+}
+
+// apply makes the cache what the apiserver said it is, to someone who asked at that time. It is the
+// one that knows: also if its revision is an earlier one, since then the database was restored.
+func (c *cache) apply(changes *changes, asked time.Time) {
+	policies, secrets := c.policies, c.secrets
+	if changes.full {
+		policies = policy.NewSet()
+	}
+	commit, changed := policies.Prepare(changes.policies, changes.deleted), changes.secrets
+	if changes.full { // nobody reads these yet, so nobody has to wait
+		commit()
+		commit, secrets, changed = func() {}, changed, nil
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	commit()
+	for _, id := range changes.deleted {
+		delete(secrets, id)
+	}
+	maps.Copy(secrets, changed)
+	c.policies, c.secrets = policies, secrets
+	c.revision, c.confirmed = changes.revision, asked
+}
+
+// confirm notes that nothing had changed when the apiserver was asked.
+func (c *cache) confirm(asked time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.confirmed = asked
+}
+
+// changes are what an answer of the apiserver says, ready to be applied.
+type changes struct {
+	revision revision
+	full     bool
+	secrets  map[string]secret
+	policies []*policy.Policy
+	deleted  []string
+}
+
+// minKey is what HMAC-SHA256 needs to be as strong as its hash is long half over; with an empty key
+// everybody could sign.
 const minKey = 16 // bytes
 
-// storeSecrets reports whether these are newer than those held.
-func (c *cache) storeSecrets(version uint64, rows []*feed.Secret) bool {
-	byID := make(map[string]secret, len(rows))
-	for _, row := range rows {
+// add reads one chunk. Policies are made ready at once, so that an answer is never in memory twice.
+func (c *changes) add(chunk *feed.Chunk, log *slog.Logger) error {
+	r := revision{chunk.GetRevision().GetNumber(), chunk.GetRevision().GetStamp()}
+	if c.secrets == nil {
+		c.revision, c.full, c.secrets = r, chunk.GetFull(), make(map[string]secret)
+	}
+	if r != c.revision || chunk.GetFull() != c.full || r == (revision{}) {
+		return errors.New("the apiserver's answer has chunks of several revisions, or of none")
+	}
+	for _, row := range chunk.GetSecrets() {
 		if len(row.GetKey()) < minKey {
-			c.log.Error("a secret is left out, since its key is too short", "secret", row.GetId(), "bytes", len(row.GetKey()), "least", minKey)
+			log.Error("a secret is left out, since its key is too short", "secret", row.GetId(), "bytes", len(row.GetKey()), "least", minKey)
+			c.deleted = append(c.deleted, row.GetId())
 			continue
 		}
-		s := secret{username: row.GetUsername(), key: row.GetKey()}
+		s := secret{owner: row.GetOwnerId(), key: row.GetKey()}
 		if row.GetExpires() != 0 {
 			s.expires = time.Unix(row.GetExpires(), 0)
 		}
-		byID[row.GetId()] = s
+		c.secrets[row.GetId()] = s
 	}
-	return c.secrets.store(&snapshot[map[string]secret]{version: version, at: time.Now(), count: len(rows), data: byID})
-}
-
-// storePolicies reports whether these are newer than those held.
-func (c *cache) storePolicies(version uint64, rows []*feed.Policy) bool {
-	sources := make([]policy.Source, len(rows))
-	for i, row := range rows {
-		sources[i] = policy.Source{ID: row.GetId(), Owner: row.GetUsername(), Document: row.GetDocument()}
-	}
-	var previous *policy.Set
-	if held := c.policies.load(); held != nil {
-		previous = held.data
-	}
-	set, err := policy.NewSet(sources, previous)
-	if err != nil {
-		c.log.Error("policies cannot be read, their owners are denied everything", "error", err)
-	}
-	return c.policies.store(&snapshot[*policy.Set]{version: version, at: time.Now(), count: len(rows), data: set})
-}
-
-// A snapshot is one kind as it stood in the database at one moment.
-type snapshot[T any] struct {
-	version uint64
-	at      time.Time // when it came
-	count   int       // of rows
-	data    T
-}
-
-// A slot holds the newest snapshot of one kind. It is safe for concurrent use.
-type slot[T any] struct {
-	held atomic.Pointer[snapshot[T]]
-}
-
-// load returns nil before the first store.
-func (s *slot[T]) load() *snapshot[T] { return s.held.Load() }
-
-func (s *slot[T]) loaded() bool { return s.load() != nil }
-
-// version returns 0 before the first store.
-func (s *slot[T]) version() uint64 {
-	if held := s.load(); held != nil {
-		return held.version
-	}
-	return 0
-}
-
-// store takes the snapshot if it is newer than the one held, and reports whether it is. So an answer that was slow, or comes from
-// a replica that is behind, never undoes a later one.
-func (s *slot[T]) store(next *snapshot[T]) bool {
-	for {
-		held := s.held.Load()
-		if held != nil && held.version >= next.version {
-			return false
+	for _, row := range chunk.GetPolicies() {
+		p := policy.New(row.GetId(), row.GetOwnerId(), row.GetDocument())
+		if err := p.Err(); err != nil {
+			log.Error("a policy cannot be read, its owner is denied everything", "error", err)
 		}
-		if s.held.CompareAndSwap(held, next) {
-			return true
-		}
+		c.policies = append(c.policies, p)
 	}
+	c.deleted = append(c.deleted, chunk.GetDeleted()...)
+	return nil
 }

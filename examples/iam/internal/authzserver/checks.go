@@ -3,6 +3,7 @@ package authzserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -11,31 +12,30 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
-// newChecks makes a server ready when it holds secrets and policies, and from then on: without Redis or the apiserver it answers
-// from what it has, which is better than nothing. What is missing is shown all the same.
-func newChecks(cache *cache, client *redis.Client, loaders ...*loader) (*health.Registry, error) {
-	held := func(loaded func() bool) health.Probe {
-		return func(context.Context) error {
-			if !loaded() {
+// newChecks makes a server ready when it holds a copy, and for as long as that is not too old. What
+// else is missing is shown all the same.
+func newChecks(cache *cache, client *redis.Client, l *loader, maxStale time.Duration) (*health.Registry, error) {
+	checks := []health.Check{
+		{Name: "copy", Kind: health.Ready | health.Startup, Probe: func(context.Context) error {
+			if !cache.loaded() {
 				return errors.New("not loaded yet")
 			}
 			return nil
-		}
-	}
-	return health.New(
-		health.Check{Name: "secrets", Kind: health.Ready | health.Startup, Probe: held(cache.secrets.loaded)},
-		health.Check{Name: "policies", Kind: health.Ready | health.Startup, Probe: held(cache.policies.loaded)},
-		health.Check{Name: "feed", Optional: true, Period: time.Second, Probe: func(context.Context) error {
-			var errs []error
-			for _, l := range loaders {
-				errs = append(errs, l.lastError())
-			}
-			return errors.Join(errs...)
 		}},
-		health.Check{Name: "redis", Optional: true, Period: 5 * time.Second, Probe: func(ctx context.Context) error {
+		{Name: "feed", Optional: true, Period: time.Second, Failures: 1, Probe: func(context.Context) error { return l.lastError() }},
+		{Name: "redis", Optional: true, Period: 5 * time.Second, Probe: func(ctx context.Context) error {
 			return client.Ping(ctx).Err()
 		}},
-	)
+	}
+	if maxStale > 0 {
+		checks = append(checks, health.Check{Name: "fresh", Period: health.OnDemand, Failures: 1, Probe: func(context.Context) error {
+			if age := cache.age(); cache.loaded() && age > maxStale {
+				return fmt.Errorf("the copy is %v old", age)
+			}
+			return nil
+		}})
+	}
+	return health.New(checks...)
 }
 
 // mountChecks serves the three endpoints, and each check below them: /readyz/feed.

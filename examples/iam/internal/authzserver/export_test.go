@@ -1,7 +1,21 @@
 package authzserver
 
-// A Slot holds versions alone.
-type Slot struct{ slot slot[struct{}] }
+import (
+	"context"
+	"io"
+	"log/slog"
+)
 
-func (s *Slot) Store(version uint64) bool { return s.slot.store(&snapshot[struct{}]{version: version}) }
-func (s *Slot) Version() uint64           { return s.slot.version() }
+// A Recorder is a recorder of its own, without a server.
+type Recorder struct{ *recorder }
+
+func NewRecorder(w io.Writer) Recorder {
+	return Recorder{newRecorder(w, slog.New(slog.DiscardHandler))}
+}
+
+func (r Recorder) Run()         { r.run() }
+func (r Recorder) Add()         { r.add(record{}) }
+func (r Recorder) Flush() error { return r.flush(context.Background()) }
+func (r Recorder) Counts() (written, dropped int) {
+	return int(r.written.Load()), int(r.dropped.Load())
+}

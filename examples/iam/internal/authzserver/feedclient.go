@@ -2,13 +2,18 @@ package authzserver
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
@@ -17,32 +22,60 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// A feedClient fetches snapshots from the apiserver.
+// A feedClient asks one of the apiservers, and the next one if that does not answer. It is for one
+// goroutine.
 type feedClient struct {
-	*grpc.ClientConn
-	feed feed.FeedClient
+	apiservers []*grpc.ClientConn
+	at         int // which of them
+	log        *slog.Logger
 }
 
-// stallTimeout is how long the apiserver may send nothing in the middle of an answer. A long one may take as long as it needs.
-const stallTimeout = 20 * time.Second
+const (
+	// firstAnswer is how long an apiserver may take to say that it has understood.
+	firstAnswer = 3 * time.Second
+	// stallTimeout is how long it may send nothing in the middle of an answer. A long one may take
+	// as long as it needs.
+	stallTimeout = 20 * time.Second
+)
 
-// dialFeed does not connect yet. The feed carries keys: outside of one machine replace insecure.NewCredentials by credentials.NewTLS.
-func dialFeed(addr, token string) (*feedClient, error) {
-	conn, err := grpc.NewClient(addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithStreamInterceptor(identify(token)),
-		// gRPC's own backoff goes up to two minutes, for which this server would be behind after the apiserver is back.
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
-			MinConnectTimeout: 2 * time.Second,
-		}),
-		// A connection that is dead without a word is found before a fetch stalls, and replaced.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-	)
-	if err != nil {
-		return nil, err
+// dialFeed does not connect yet. Without a CA nothing is encrypted.
+func dialFeed(addrs []string, ca []byte, token string, log *slog.Logger) (*feedClient, error) {
+	creds := insecure.NewCredentials()
+	if len(ca) > 0 {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(ca) // validated already
+		creds = credentials.NewTLS(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13})
 	}
-	return &feedClient{ClientConn: conn, feed: feed.NewFeedClient(conn)}, nil
+	f := &feedClient{log: log}
+	for _, addr := range addrs {
+		conn, err := grpc.NewClient(addr,
+			grpc.WithTransportCredentials(creds),
+			grpc.WithStreamInterceptor(identify(token)),
+			// gRPC's own backoff goes up to two minutes, for which this server would be behind
+			// after the apiserver is back.
+			grpc.WithConnectParams(grpc.ConnectParams{
+				Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
+				MinConnectTimeout: 2 * time.Second,
+			}),
+			// A connection that is dead without a word is found before a fetch stalls, and
+			// replaced.
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("feed %s: %w", addr, err), f.Close())
+		}
+		f.apiservers = append(f.apiservers, conn)
+	}
+	return f, nil
+}
+
+// Close closes all connections.
+func (f *feedClient) Close() error {
+	var errs []error
+	for _, conn := range f.apiservers {
+		errs = append(errs, conn.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // identify sends the shared token and the request ID with each call.
@@ -54,48 +87,32 @@ func identify(token string) grpc.StreamClientInterceptor {
 	}
 }
 
-func (f *feedClient) loadSecrets(c *cache) func(context.Context) (changed bool, err error) {
-	return func(ctx context.Context) (bool, error) {
-		version, rows, err := fetch(ctx, c.secrets.version(), f.feed.Secrets,
-			func(chunk *feed.SecretChunk) (uint64, []*feed.Secret) { return chunk.GetVersion(), chunk.GetSecrets() })
-		if err != nil || c.secrets.loaded() && version == c.secrets.version() {
-			return false, err
+// changes asks for what has changed since a revision, each apiserver once at most.
+func (f *feedClient) changes(ctx context.Context, since revision) (*changes, error) {
+	var errs []error
+	for range f.apiservers {
+		conn := f.apiservers[f.at]
+		c, err := f.ask(ctx, feed.NewFeedClient(conn), since)
+		if err == nil {
+			return c, nil
 		}
-		return c.took(c.storeSecrets(version, rows), "secrets", version, c.secrets.version()), nil
-	}
-}
-
-func (f *feedClient) loadPolicies(c *cache) func(context.Context) (changed bool, err error) {
-	return func(ctx context.Context) (bool, error) {
-		version, rows, err := fetch(ctx, c.policies.version(), f.feed.Policies,
-			func(chunk *feed.PolicyChunk) (uint64, []*feed.Policy) { return chunk.GetVersion(), chunk.GetPolicies() })
-		if err != nil || c.policies.loaded() && version == c.policies.version() {
-			return false, err
+		if strings.Contains(err.Error(), "server preface") {
+			err = fmt.Errorf("%w (if it has TLS, -feed-ca is missing here)", err)
 		}
-		return c.took(c.storePolicies(version, rows), "policies", version, c.policies.version()), nil
+		errs = append(errs, fmt.Errorf("feed %s: %w", conn.Target(), err))
+		if ctx.Err() != nil {
+			break
+		}
+		f.at = (f.at + 1) % len(f.apiservers)
 	}
+	return nil, errors.Join(errs...)
 }
 
-// took says so in the log if a snapshot was not newer than what is held: a database that was set back to an earlier state needs its
-// authzservers restarted.
-func (c *cache) took(newer bool, kind string, version, held uint64) bool {
-	if !newer {
-		c.log.Warn("the apiserver's "+kind+" are older than those held, which are kept", "version", version, "held", held)
-	}
-	return newer
-}
-
-// fetch reads one snapshot, all of it or an error.
-func fetch[C, R any](
-	ctx context.Context, known uint64,
-	call func(context.Context, *feed.SnapshotRequest, ...grpc.CallOption) (grpc.ServerStreamingClient[C], error),
-	open func(*C) (version uint64, rows []R),
-) (version uint64, rows []R, err error) {
+// ask reads one answer, all of it or an error.
+func (f *feedClient) ask(ctx context.Context, client feed.FeedClient, since revision) (c *changes, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := time.AfterFunc(stallTimeout, func() {
-		cancel(fmt.Errorf("the apiserver sent nothing for %v", stallTimeout))
-	})
+	stalled := time.AfterFunc(firstAnswer, func() { cancel(errors.New("the apiserver is silent")) })
 	defer stalled.Stop()
 	defer func() {
 		if err != nil && ctx.Err() != nil {
@@ -103,25 +120,27 @@ func fetch[C, R any](
 		}
 	}()
 
-	stream, err := call(ctx, &feed.SnapshotRequest{KnownVersion: known})
+	stream, err := client.Changes(ctx, &feed.ChangesRequest{Since: &feed.Revision{Number: since.number, Stamp: since.stamp}})
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	for first := true; ; first = false {
+	if _, err := stream.Header(); err != nil {
+		return nil, err
+	}
+	c = new(changes)
+	for {
+		stalled.Reset(stallTimeout)
 		chunk, err := stream.Recv()
 		switch {
-		case errors.Is(err, io.EOF) && first:
-			return 0, nil, errors.New("the apiserver's answer is empty, want one chunk at least")
+		case errors.Is(err, io.EOF) && c.secrets == nil:
+			return nil, errors.New("the apiserver's answer is empty, want one chunk at least")
 		case errors.Is(err, io.EOF):
-			return version, rows, nil
+			return c, nil
 		case err != nil:
-			return 0, nil, err
+			return nil, err
 		}
-		stalled.Reset(stallTimeout)
-		v, more := open(chunk)
-		if !first && v != version {
-			return 0, nil, fmt.Errorf("the apiserver's answer has chunks of version %d and %d", version, v)
+		if err := c.add(chunk, f.log); err != nil {
+			return nil, err
 		}
-		version, rows = v, append(rows, more...)
 	}
 }

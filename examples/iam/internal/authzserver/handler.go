@@ -1,6 +1,8 @@
 package authzserver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gracekit/gracekit/examples/ginserver/metrics"
 	"github.com/gracekit/gracekit/examples/ginserver/middleware"
 	"github.com/gracekit/gracekit/examples/ginserver/request"
 	"github.com/gracekit/gracekit/examples/ginserver/response"
@@ -23,20 +26,19 @@ const (
 )
 
 // newHandler serves POST /v1/authz, GET /cachez, and the health endpoints.
-func newHandler(cache *cache, checks *health.Registry, log *slog.Logger) (http.Handler, error) {
+func newHandler(authz *authorizer, checks *health.Registry, measured *metrics.Metrics, log *slog.Logger) (http.Handler, error) {
 	codes, err := response.NewCodes(Errors()...)
 	if err != nil {
 		return nil, err
 	}
-	answer := response.NewWriter(codes, log)
-	engine, err := middleware.NewEngine(answer, requestTimeout, nil)
+	authz.answer = response.NewWriter(codes, log)
+	engine, err := middleware.NewEngine(authz.answer, requestTimeout, nil)
 	if err != nil {
 		return nil, err
 	}
-	engine.Use(middleware.AccessLog(log), middleware.Recovery(answer))
-	authz := &authorizer{cache: cache, tokens: newVerifier(), answer: answer}
+	engine.Use(middleware.RequestID(), measured.Middleware(), middleware.AccessLog(log), middleware.Recovery(authz.answer))
 	engine.POST("/v1/authz", authz.authorize)
-	engine.GET("/cachez", func(c *gin.Context) { answer.Write(c, nil, describe(cache)) })
+	engine.GET("/cachez", func(c *gin.Context) { authz.answer.Write(c, nil, describe(authz.cache)) })
 
 	mux := http.NewServeMux()
 	mountChecks(mux, checks) // outside of the engine: probes are not worth a log record
@@ -46,32 +48,54 @@ func newHandler(cache *cache, checks *health.Registry, log *slog.Logger) (http.H
 
 // An authorizer answers the question that this server is for.
 type authorizer struct {
-	cache  *cache
-	tokens *verifier
-	answer *response.Writer
+	cache     *cache
+	maxStale  time.Duration // after which everything is denied; 0 is never
+	tokens    *verifier
+	decisions *recorder
+	answer    *response.Writer
 }
 
 // authorize asks the policies of whoever owns the secret that signed the token.
 func (a *authorizer) authorize(c *gin.Context) {
-	secrets, policies := a.cache.secrets.load(), a.cache.policies.load()
-	if secrets == nil || policies == nil {
+	if !a.cache.loaded() {
 		a.answer.Write(c, response.ErrUnavailable, nil)
 		return
 	}
-	owner, err := a.tokens.verify(c.GetHeader("Authorization"), secrets.data)
+	var signed secret
+	var policies *policy.Owned // as they were together with the secret
+	id, err := a.tokens.verify(c.GetHeader("Authorization"), func(id string) (secret, bool) {
+		var found bool
+		signed, policies, found = a.cache.lookup(id)
+		return signed, found
+	})
 	if err != nil {
 		c.Header("WWW-Authenticate", "Bearer")
 		a.answer.Write(c, err, nil)
 		return
 	}
-	reqid.SetUser(c.Request.Context(), owner)
+	ctx := c.Request.Context()
+	reqid.SetUser(ctx, signed.owner)
 	r, err := readRequest(c)
 	if err != nil {
 		a.answer.Write(c, err, nil)
 		return
 	}
-	decision, err := policies.data.Decide(c.Request.Context(), owner, r)
+	decision, err := a.decide(ctx, policies, r)
+	if err == nil {
+		a.decisions.add(newRecord(reqid.FromContext(ctx), id, signed.owner, r, decision))
+	}
 	a.answer.Write(c, err, decision)
+}
+
+func (a *authorizer) decide(ctx context.Context, policies *policy.Owned, r policy.Request) (policy.Decision, error) {
+	if a.maxStale > 0 && a.cache.age() > a.maxStale {
+		return policy.Decision{Reason: "this server has not heard from an apiserver for longer than it may"}, nil
+	}
+	decision, err := policies.Decide(ctx, r)
+	if errors.Is(err, policy.ErrBusy) {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return decision, err
 }
 
 func readRequest(c *gin.Context) (policy.Request, error) {
@@ -93,13 +117,10 @@ func readRequest(c *gin.Context) (policy.Request, error) {
 
 // describe tells an operator whether two servers hold the same.
 func describe(cache *cache) map[string]any {
-	return map[string]any{"secrets": describeSlot(&cache.secrets), "policies": describeSlot(&cache.policies)}
-}
-
-func describeSlot[T any](s *slot[T]) any {
-	held := s.load()
-	if held == nil {
-		return nil
+	held := cache.held()
+	secrets, policies := cache.counts()
+	return map[string]any{
+		"revision": fmt.Sprintf("%d-%x", held.number, held.stamp), "secrets": secrets, "policies": policies,
+		"age": fmt.Sprint(cache.age().Round(time.Millisecond)),
 	}
-	return map[string]any{"version": held.version, "count": held.count, "age": fmt.Sprint(time.Since(held.at).Round(time.Millisecond))}
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/authzserver"
 	"github.com/gracekit/gracekit/examples/iam/internal/feed"
@@ -40,48 +43,50 @@ func TestMain(m *testing.M) {
 // soon is never reached unless a test fails.
 const soon = 30 * time.Second
 
-const feedToken = "the-feed-token"
+const feedToken = "the token of the feed"
 
 // A fakeFeed is an apiserver of which only the feed is left.
 type fakeFeed struct {
 	feed.UnimplementedFeedServer
 	addr   string
 	server *grpc.Server
+	token  string
+	chunk  int // rows
 
 	mu       sync.Mutex
-	secrets  kind[*feed.Secret]
-	policies kind[*feed.Policy]
-	token    string
-	chunk    int                               // rows
-	answer   func(kind string, version uint64) // if not nil, called when the rows are read and before they are sent
-	raw      func(stream grpc.ServerStreamingServer[feed.PolicyChunk]) error
+	revision *feed.Revision
+	secrets  []*feed.Secret
+	policies []*feed.Policy
+	history  []increment // since everything was set
+	calls    int
+	known    int                                      // calls of those who had this revision
+	full     int                                      // calls that got everything
+	answer   func(ctx context.Context, number uint64) // if not nil, called when the rows are read and before they are sent
+	raw      func(stream grpc.ServerStreamingServer[feed.Chunk]) error
 	ids      []string // of the requests
 }
 
-type kind[R any] struct {
-	version uint64
-	rows    []R
-	calls   int
-	known   int // calls of those who had this version
+// An increment leads from a revision to the next one.
+type increment struct {
+	from  *feed.Revision
+	chunk *feed.Chunk
 }
 
-func (k *kind[R]) set(rows ...R) uint64 {
-	k.rows = rows
-	k.version++
-	return k.version
+func newFeed() *fakeFeed {
+	return &fakeFeed{token: feedToken, chunk: 100, revision: &feed.Revision{Number: 1, Stamp: 1}}
 }
 
 func startFeed(t *testing.T) *fakeFeed {
-	f := &fakeFeed{token: feedToken, chunk: 100}
-	f.secrets.version, f.policies.version = 1, 1
+	f := newFeed()
 	f.start(t, "127.0.0.1:0")
 	return f
 }
 
 // start serves at addr: host:port, or unix: and a path.
 func (f *fakeFeed) start(t testing.TB, addr string) {
-	network, path, unix := "tcp", addr, false
-	if path, unix = strings.CutPrefix(addr, "unix:"); unix {
+	network := "tcp"
+	path, unix := strings.CutPrefix(addr, "unix:")
+	if unix {
 		network = "unix"
 	}
 	listener, err := net.Listen(network, path)
@@ -102,66 +107,78 @@ func (f *fakeFeed) locked(change func()) {
 	change()
 }
 
-func (f *fakeFeed) setSecrets(rows ...*feed.Secret) (version uint64) {
-	f.locked(func() { version = f.secrets.set(rows...) })
-	return version
+// next counts the revision up; whoever has the one before needs everything.
+func (f *fakeFeed) next() uint64 {
+	f.revision = &feed.Revision{Number: f.revision.GetNumber() + 1, Stamp: rand.Uint64()}
+	f.history = nil
+	return f.revision.GetNumber()
 }
 
-func (f *fakeFeed) setPolicies(rows ...*feed.Policy) (version uint64) {
-	f.locked(func() { version = f.policies.set(rows...) })
-	return version
+func (f *fakeFeed) setSecrets(rows ...*feed.Secret) (number uint64) {
+	f.locked(func() { f.secrets = rows; number = f.next() })
+	return number
 }
 
-func (f *fakeFeed) calls() (secrets, policies int) {
+func (f *fakeFeed) setPolicies(rows ...*feed.Policy) (number uint64) {
+	f.locked(func() { f.policies = rows; number = f.next() })
+	return number
+}
+
+// change is an increment, and nothing else: who asks for everything gets something else.
+func (f *fakeFeed) change(chunk *feed.Chunk) (number uint64) {
+	f.locked(func() {
+		history := append(f.history, increment{f.revision, chunk})
+		number = f.next()
+		f.history = history
+	})
+	return number
+}
+
+func (f *fakeFeed) called() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.secrets.calls, f.policies.calls
+	return f.calls
 }
 
-func (f *fakeFeed) Secrets(r *feed.SnapshotRequest, stream grpc.ServerStreamingServer[feed.SecretChunk]) error {
-	return snapshot(f, stream.Context(), "secrets", &f.secrets, r.GetKnownVersion(), func(version uint64, rows []*feed.Secret) error {
-		return stream.Send(&feed.SecretChunk{Version: version, Secrets: rows})
-	})
-}
-
-func (f *fakeFeed) Policies(r *feed.SnapshotRequest, stream grpc.ServerStreamingServer[feed.PolicyChunk]) error {
+func (f *fakeFeed) Changes(r *feed.ChangesRequest, stream grpc.ServerStreamingServer[feed.Chunk]) error {
+	md, _ := metadata.FromIncomingContext(stream.Context())
 	f.mu.Lock()
-	raw := f.raw
-	f.mu.Unlock()
-	if raw != nil {
-		return raw(stream)
-	}
-	return snapshot(f, stream.Context(), "policies", &f.policies, r.GetKnownVersion(), func(version uint64, rows []*feed.Policy) error {
-		return stream.Send(&feed.PolicyChunk{Version: version, Policies: rows})
-	})
-}
-
-func snapshot[R any](f *fakeFeed, ctx context.Context, name string, k *kind[R], known uint64, send func(uint64, []R) error) error {
-	md, _ := metadata.FromIncomingContext(ctx)
-	f.mu.Lock()
-	k.calls++
+	f.calls++
 	f.ids = append(f.ids, md.Get("x-request-id")...)
 	authorized := fmt.Sprint(md.Get("authorization")) == "[Bearer "+f.token+"]"
-	version, rows, size, answer := k.version, k.rows, f.chunk, f.answer
-	if known == version {
-		k.known++
+	revision, secrets, policies, answer, raw := f.revision, f.secrets, f.policies, f.answer, f.raw
+	var chunks []*feed.Chunk
+	at := slices.IndexFunc(f.history, func(i increment) bool { return proto.Equal(r.GetSince(), i.from) })
+	switch {
+	case proto.Equal(r.GetSince(), revision):
+		f.known++
+		chunks = append(chunks, &feed.Chunk{})
+	case at >= 0:
+		for _, i := range f.history[at:] {
+			chunks = append(chunks, i.chunk)
+		}
+	default:
+		f.full++
+		for first := true; first || len(secrets)+len(policies) > 0; first = false {
+			n, m := min(f.chunk, len(secrets)), min(f.chunk, len(policies))
+			chunks = append(chunks, &feed.Chunk{Full: true, Secrets: secrets[:n], Policies: policies[:m]})
+			secrets, policies = secrets[n:], policies[m:]
+		}
 	}
 	f.mu.Unlock()
 	if !authorized {
 		return status.Error(codes.Unauthenticated, "wrong token")
 	}
+	if raw != nil {
+		return raw(stream)
+	}
 	if answer != nil {
-		answer(name, version)
+		answer(stream.Context(), revision.GetNumber())
 	}
-	if known == version {
-		return send(version, nil)
-	}
-	for first := true; first || len(rows) > 0; first = false {
-		n := min(size, len(rows))
-		if err := send(version, rows[:n]); err != nil {
+	for _, c := range chunks {
+		if err := stream.Send(&feed.Chunk{Revision: revision, Full: c.GetFull(), Secrets: c.GetSecrets(), Policies: c.GetPolicies(), Deleted: c.GetDeleted()}); err != nil {
 			return err
 		}
-		rows = rows[n:]
 	}
 	return nil
 }
@@ -175,14 +192,15 @@ type server struct {
 	stop   func() error // and wait
 }
 
-// start runs a server, which is stopped at the end of the test, and does not wait until it is ready.
+// start runs a server, which is stopped at the end of the test, and does not wait until it is
+// ready.
 func start(t testing.TB, f *fakeFeed, redis string, change ...func(*authzserver.Options)) *server {
 	opts := authzserver.Defaults()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	opts.Listener = listener
-	opts.Feed, opts.FeedToken, opts.Redis = f.addr, feedToken, redis
-	opts.Reload = time.Hour // so that nothing is found out by chance
+	opts.Feeds, opts.FeedToken, opts.Redis = []string{f.addr}, feedToken, redis
+	opts.Poll, opts.MaxStale = time.Hour, 0 // so that nothing is found out by chance
 	opts.Grace = soon
 	s := &server{t: t, url: "http://" + listener.Addr().String(), client: &http.Client{Transport: new(http.Transport)}, log: new(iamtest.Buffer)}
 	opts.Log = slog.New(reqid.LogHandler(slog.NewTextHandler(s.log, nil)))
@@ -262,13 +280,13 @@ func (s *server) ask(signedBy *feed.Secret, resource string) answer {
 	return s.post("Bearer "+sign(s.t, signedBy, nil), "application/json", `{"subject":"users:ann","action":"read","resource":"`+resource+`"}`)
 }
 
-func newSecret(id, username string) *feed.Secret {
-	return &feed.Secret{Id: id, Username: username, Key: []byte("0123456789abcdef-" + id)}
+func newSecret(id, owner string) *feed.Secret {
+	return &feed.Secret{Id: id, OwnerId: owner, Key: []byte("0123456789abcdef-" + id)}
 }
 
 // newPolicy makes one for users:ann and reading.
-func newPolicy(id, username, effect, resource string) *feed.Policy {
-	return &feed.Policy{Id: id, Username: username, Document: fmt.Appendf(nil, `{"effect":%q,"subjects":["users:ann"],"actions":["read"],"resources":[%q]}`, effect, resource)}
+func newPolicy(id, owner, effect, resource string) *feed.Policy {
+	return &feed.Policy{Id: id, OwnerId: owner, Document: fmt.Appendf(nil, `{"effect":%q,"subjects":["users:ann"],"actions":["read"],"resources":[%q]}`, effect, resource)}
 }
 
 func sign(t testing.TB, s *feed.Secret, change func(*jwt.Token, jwt.MapClaims)) string {
@@ -288,10 +306,10 @@ func sign(t testing.TB, s *feed.Secret, change func(*jwt.Token, jwt.MapClaims)) 
 }
 
 // publish says that something has changed.
-func publish(t *testing.T, redis *miniredis.Miniredis, event notify.Event, version uint64) {
-	client := notify.NewClient(redis.Addr())
-	defer client.Close()
-	require.NoError(t, notify.NewPublisher(client).Publish(t.Context(), event, version))
+func publish(t *testing.T, server *miniredis.Miniredis, event notify.Event, version uint64) {
+	payload, err := json.Marshal(notify.Message{Event: event, Version: version})
+	require.NoError(t, err)
+	server.Publish(notify.Channel, string(payload))
 }
 
 // subscribers waits until so many servers listen, and returns the Redis.

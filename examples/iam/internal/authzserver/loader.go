@@ -2,7 +2,6 @@ package authzserver
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -14,81 +13,100 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// A loader keeps one kind equal to the apiserver's: it loads at the start, when it is asked to, and every so often without being
-// asked. Loads never overlap.
+// A loader keeps the cache equal to the apiserver's database: it asks what has changed at the
+// start, on news, and every so often without any. It is one goroutine, so answers come in order.
 type loader struct {
-	kind    string
-	load    func(context.Context) (changed bool, err error)
-	version func() uint64 // that is held
-	reload  time.Duration
-	log     *slog.Logger
+	feed  *feedClient
+	cache *cache
+	poll  time.Duration // between two questions without news
+	pace  time.Duration // between two questions at least, so that many changes are one answer
+	log   *slog.Logger
 
-	asked  chan time.Duration // holds one request: within what time to load
+	news   chan string // holds one request: the ID of what caused it
 	failed atomic.Pointer[error]
 }
 
-// Pauses after a load that failed: from the first to the last, each twice as long as the one before.
+// An apiserver that takes long has much to do, so the loader leaves it four fifths of the time: but
+// rests for so many times its pace at most.
+const maxRest = 8
+
+// Pauses after a load that failed: from the first to the last, each twice as long as the one
+// before.
 const (
 	firstPause = 100 * time.Millisecond
-	lastPause  = 2 * time.Second
+	lastPause  = time.Second
 )
 
-func newLoader(kind string, load func(context.Context) (bool, error), version func() uint64, reload time.Duration, log *slog.Logger) *loader {
-	return &loader{kind: kind, load: load, version: version, reload: reload, log: log, asked: make(chan time.Duration, 1)}
+func newLoader(feed *feedClient, cache *cache, poll, pace time.Duration, log *slog.Logger) *loader {
+	return &loader{feed: feed, cache: cache, poll: poll, pace: pace, log: log, news: make(chan string, 1)}
 }
 
-// ask has the loader begin a load within this time. It does not block. A load that has begun already does not count, because it may
-// have read the database before the change that this is about.
-func (l *loader) ask(within time.Duration) {
+// ask has the loader begin a load, which gets this request ID if it is valid. It does not block. A
+// load that has begun already does not count, because the apiserver may have read its database
+// before the change that this is about.
+func (l *loader) ask(requestID string) {
 	select {
-	case l.asked <- within:
-	default: // one is waiting, which is at most a debounce later
+	case l.news <- requestID:
+	default: // one is waiting
 	}
 }
 
 // run loads until ctx ends, and then returns nil.
 func (l *loader) run(ctx context.Context) error {
-	due, pause := time.Now(), firstPause
+	wait, pause := time.Duration(0), firstPause
 	for {
+		requestID := ""
 		select {
 		case <-ctx.Done():
 			return nil
-		case within := <-l.asked:
-			if at := time.Now().Add(within); at.Before(due) {
-				due = at
-			}
-			continue // a later request does not put off an earlier one
-		case <-time.After(time.Until(due)):
+		case requestID = <-l.news:
+		case <-time.After(wait):
 		}
-		if l.loadOnce(ctx) {
-			due, pause = time.Now().Add(around(l.reload)), firstPause
+		begin := time.Now()
+		if l.loadOnce(ctx, requestID) {
+			wait, pause = around(l.poll), firstPause
 		} else {
-			due, pause = time.Now().Add(around(pause)), min(2*pause, lastPause)
+			wait, pause = around(pause), min(2*pause, lastPause)
+		}
+		took := time.Since(begin)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(min(max(l.pace-took, 4*took), maxRest*l.pace)):
 		}
 	}
 }
 
-// loadOnce reports whether it went well. The ID that it gives the load is in the log of the apiserver, too.
-func (l *loader) loadOnce(ctx context.Context) bool {
-	loadCtx, err := reqid.NewContext(ctx, reqid.New())
-	if err != nil { // New gives valid ones
-		panic(err)
+// loadOnce reports whether it went well. The ID that it gives the load is in the log of the
+// apiserver, too.
+func (l *loader) loadOnce(ctx context.Context, requestID string) bool {
+	loadCtx, err := reqid.NewContext(ctx, requestID)
+	if err != nil { // none, or from a message that anybody could have sent
+		loadCtx, _ = reqid.NewContext(ctx, reqid.New())
 	}
-	begin := time.Now()
-	changed, err := l.load(loadCtx)
+	begin, held := time.Now(), l.cache.held()
+	changes, err := l.feed.changes(loadCtx, held)
 	switch {
 	case ctx.Err() != nil:
 		return true // it was broken off
 	case err != nil:
 		if l.failed.Swap(&err) == nil { // once, not at each attempt
-			l.log.ErrorContext(loadCtx, "cannot load "+l.kind+", trying until it works", "error", err)
+			l.log.ErrorContext(loadCtx, "cannot load, trying until it works", "error", err)
 		}
 		return false
-	case changed:
-		l.log.InfoContext(loadCtx, "loaded "+l.kind, "version", l.version(), "took", time.Since(begin).Round(10*time.Microsecond))
+	case changes.revision == held:
+		l.cache.confirm(begin)
+	default:
+		l.cache.apply(changes, begin)
+		if changes.full && held != (revision{}) {
+			l.log.WarnContext(loadCtx, "the apiserver does not know the revision that was held: the database was restored, or this server was away for long",
+				"held", held.number, "revision", changes.revision.number)
+		}
+		l.log.InfoContext(loadCtx, "loaded", "revision", changes.revision.number, "full", changes.full, "secrets", len(changes.secrets),
+			"policies", len(changes.policies), "deleted", len(changes.deleted), "took", time.Since(begin).Round(10*time.Microsecond))
 	}
 	if l.failed.Swap(nil) != nil {
-		l.log.InfoContext(loadCtx, "loading "+l.kind+" works again")
+		l.log.InfoContext(loadCtx, "loading works again")
 	}
 	return true
 }
@@ -96,7 +114,7 @@ func (l *loader) loadOnce(ctx context.Context) bool {
 // lastError returns why the last load failed, or nil.
 func (l *loader) lastError() error {
 	if err := l.failed.Load(); err != nil {
-		return errors.New(l.kind + ": " + (*err).Error())
+		return *err
 	}
 	return nil
 }
@@ -104,24 +122,18 @@ func (l *loader) lastError() error {
 // around returns d, or up to a fifth less, so that not all servers come at the same moment.
 func around(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
 
-// newSubscriber has the loaders asked when something has changed, or may have.
-func newSubscriber(client *redis.Client, secrets, policies *loader, debounce time.Duration, log *slog.Logger) *notify.Subscriber {
+// newSubscriber has the loader asked when something has changed, or may have.
+func newSubscriber(client *redis.Client, channel string, l *loader, log *slog.Logger) *notify.Subscriber {
 	return &notify.Subscriber{
-		Client:     client,
-		Log:        log,
-		Ping:       3 * time.Second,
-		MaxBackoff: 2 * time.Second,
-		OnSubscribed: func() {
-			secrets.ask(0)
-			policies.ask(0)
-		},
+		Client:       client,
+		Channel:      channel,
+		Log:          log,
+		Ping:         3 * time.Second,
+		MaxBackoff:   2 * time.Second,
+		OnSubscribed: func() { l.ask("") },
 		OnMessage: func(m notify.Message) {
-			l := secrets
-			if m.Event == notify.PolicyChanged {
-				l = policies
-			}
-			if m.Version > l.version() {
-				l.ask(debounce)
+			if m.Version > l.cache.held().number {
+				l.ask(m.RequestID)
 			}
 		},
 	}

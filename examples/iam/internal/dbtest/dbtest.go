@@ -1,5 +1,5 @@
-// Package dbtest gives tests an empty database of their own: SQLite in memory and in a file, always, and MariaDB and PostgreSQL on the
-// servers of
+// Package dbtest gives tests an empty database of their own: SQLite in memory and in a file,
+// always, and MariaDB and PostgreSQL on the servers of
 //
 //	GRACEKIT_TEST_MYSQL_DSN='root@tcp(127.0.0.1:3306)/test'
 //	GRACEKIT_TEST_POSTGRES_DSN='postgres://postgres@127.0.0.1:5432/test'
@@ -25,7 +25,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each runs the test on every kind of database, at the same time. The value it gets is what the flag -db takes.
+// Each runs the test on every kind of database, at the same time. The value it gets is what the
+// flag -db takes.
 func Each(t *testing.T, test func(t *testing.T, db string)) {
 	for name, open := range map[string]func(testing.TB) string{
 		"memory":     func(testing.TB) string { return "memory" },
@@ -54,7 +55,8 @@ func MySQL(tb testing.TB) string {
 	return "mysql:" + config.FormatDSN()
 }
 
-// Postgres skips the test if there is no server. What it returns is a schema, which is made and dropped much faster than a database.
+// Postgres skips the test if there is no server. What it returns is a schema, which is made and
+// dropped much faster than a database.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
 	address, err := url.Parse(server(tb, "GRACEKIT_TEST_POSTGRES_DSN"))
@@ -74,7 +76,8 @@ func server(tb testing.TB, variable string) string {
 	return dsn
 }
 
-// create returns a name of the test's own, which is dropped after the test has closed its connections: its cleanups come first.
+// create returns a name of the test's own, which is dropped after the test has closed its
+// connections: its cleanups come first.
 func create(tb testing.TB, driver, dsn, create, drop string) (name string) {
 	tb.Helper()
 	pool, err := sql.Open(driver, dsn)

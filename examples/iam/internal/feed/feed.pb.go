@@ -23,28 +23,30 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type SnapshotRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The version the caller holds; 0 if none. If it is still the current one, the answer is one empty chunk with that version.
-	KnownVersion  uint64 `protobuf:"varint,1,opt,name=known_version,json=knownVersion,proto3" json:"known_version,omitempty"`
+// A Revision is one state of the database. The number grows by one with each change. The stamp is
+// random, so that a state never passes for another one that got its number after a restore.
+type Revision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Stamp         uint64                 `protobuf:"varint,2,opt,name=stamp,proto3" json:"stamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SnapshotRequest) Reset() {
-	*x = SnapshotRequest{}
+func (x *Revision) Reset() {
+	*x = Revision{}
 	mi := &file_feed_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SnapshotRequest) String() string {
+func (x *Revision) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SnapshotRequest) ProtoMessage() {}
+func (*Revision) ProtoMessage() {}
 
-func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+func (x *Revision) ProtoReflect() protoreflect.Message {
 	mi := &file_feed_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -56,42 +58,46 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
-func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use Revision.ProtoReflect.Descriptor instead.
+func (*Revision) Descriptor() ([]byte, []int) {
 	return file_feed_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *SnapshotRequest) GetKnownVersion() uint64 {
+func (x *Revision) GetNumber() uint64 {
 	if x != nil {
-		return x.KnownVersion
+		return x.Number
 	}
 	return 0
 }
 
-// The first chunk always comes, also if there are no secrets.
-type SecretChunk struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Grows with each change of any secret. The same in all chunks of one snapshot.
-	Version       uint64    `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Secrets       []*Secret `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty"`
+func (x *Revision) GetStamp() uint64 {
+	if x != nil {
+		return x.Stamp
+	}
+	return 0
+}
+
+type ChangesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Since         *Revision              `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"` // that the caller holds; none if it holds nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SecretChunk) Reset() {
-	*x = SecretChunk{}
+func (x *ChangesRequest) Reset() {
+	*x = ChangesRequest{}
 	mi := &file_feed_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SecretChunk) String() string {
+func (x *ChangesRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SecretChunk) ProtoMessage() {}
+func (*ChangesRequest) ProtoMessage() {}
 
-func (x *SecretChunk) ProtoReflect() protoreflect.Message {
+func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_feed_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -103,29 +109,99 @@ func (x *SecretChunk) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SecretChunk.ProtoReflect.Descriptor instead.
-func (*SecretChunk) Descriptor() ([]byte, []int) {
+// Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
+func (*ChangesRequest) Descriptor() ([]byte, []int) {
 	return file_feed_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *SecretChunk) GetVersion() uint64 {
+func (x *ChangesRequest) GetSince() *Revision {
 	if x != nil {
-		return x.Version
+		return x.Since
 	}
-	return 0
+	return nil
 }
 
-func (x *SecretChunk) GetSecrets() []*Secret {
+// One chunk comes in any case, also if nothing has changed. The revision is in all of them.
+type Chunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revision      *Revision              `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"` // that the caller holds after the last chunk
+	Full          bool                   `protobuf:"varint,2,opt,name=full,proto3" json:"full,omitempty"`        // the chunks are everything there is, not only what has changed
+	Secrets       []*Secret              `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"`   // new or changed, as they are in the revision
+	Policies      []*Policy              `protobuf:"bytes,4,rep,name=policies,proto3" json:"policies,omitempty"`
+	Deleted       []string               `protobuf:"bytes,5,rep,name=deleted,proto3" json:"deleted,omitempty"` // IDs of secrets and policies that do not exist, or do not count, any more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Chunk) Reset() {
+	*x = Chunk{}
+	mi := &file_feed_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Chunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Chunk) ProtoMessage() {}
+
+func (x *Chunk) ProtoReflect() protoreflect.Message {
+	mi := &file_feed_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
+func (*Chunk) Descriptor() ([]byte, []int) {
+	return file_feed_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Chunk) GetRevision() *Revision {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
+func (x *Chunk) GetFull() bool {
+	if x != nil {
+		return x.Full
+	}
+	return false
+}
+
+func (x *Chunk) GetSecrets() []*Secret {
 	if x != nil {
 		return x.Secrets
 	}
 	return nil
 }
 
+func (x *Chunk) GetPolicies() []*Policy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+func (x *Chunk) GetDeleted() []string {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
 type Secret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // the instance ID, which is the kid of the tokens signed with the key: secret-yj8m30
-	Username      string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                          // the instance ID, which is the kid of the tokens signed with the key: secret-yj8m30
+	OwnerId       string                 `protobuf:"bytes,2,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"` // user-pjd4v2; a name could belong to somebody else by now
 	Key           []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"` // Unix seconds; 0 is never
 	unknownFields protoimpl.UnknownFields
@@ -134,7 +210,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_feed_proto_msgTypes[2]
+	mi := &file_feed_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -146,7 +222,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_proto_msgTypes[2]
+	mi := &file_feed_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -159,7 +235,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_feed_proto_rawDescGZIP(), []int{2}
+	return file_feed_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Secret) GetId() string {
@@ -169,9 +245,9 @@ func (x *Secret) GetId() string {
 	return ""
 }
 
-func (x *Secret) GetUsername() string {
+func (x *Secret) GetOwnerId() string {
 	if x != nil {
-		return x.Username
+		return x.OwnerId
 	}
 	return ""
 }
@@ -190,63 +266,11 @@ func (x *Secret) GetExpires() int64 {
 	return 0
 }
 
-type PolicyChunk struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Policies      []*Policy              `protobuf:"bytes,2,rep,name=policies,proto3" json:"policies,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyChunk) Reset() {
-	*x = PolicyChunk{}
-	mi := &file_feed_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyChunk) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyChunk) ProtoMessage() {}
-
-func (x *PolicyChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_feed_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyChunk.ProtoReflect.Descriptor instead.
-func (*PolicyChunk) Descriptor() ([]byte, []int) {
-	return file_feed_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *PolicyChunk) GetVersion() uint64 {
-	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-func (x *PolicyChunk) GetPolicies() []*Policy {
-	if x != nil {
-		return x.Policies
-	}
-	return nil
-}
-
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`             // policy-3v18jq
-	Username      string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"` // the policy's owner: it is asked for tokens signed by this user's secrets
-	Document      []byte                 `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"` // JSON, as package policy reads it
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                          // policy-3v18jq
+	OwnerId       string                 `protobuf:"bytes,2,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"` // the policy is asked for tokens signed by this user's secrets
+	Document      []byte                 `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`              // JSON, as package policy reads it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,9 +312,9 @@ func (x *Policy) GetId() string {
 	return ""
 }
 
-func (x *Policy) GetUsername() string {
+func (x *Policy) GetOwnerId() string {
 	if x != nil {
-		return x.Username
+		return x.OwnerId
 	}
 	return ""
 }
@@ -307,27 +331,30 @@ var File_feed_proto protoreflect.FileDescriptor
 const file_feed_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"feed.proto\x12\x14gracekit.iam.feed.v1\"6\n" +
-	"\x0fSnapshotRequest\x12#\n" +
-	"\rknown_version\x18\x01 \x01(\x04R\fknownVersion\"_\n" +
-	"\vSecretChunk\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion\x126\n" +
-	"\asecrets\x18\x02 \x03(\v2\x1c.gracekit.iam.feed.v1.SecretR\asecrets\"`\n" +
+	"feed.proto\x12\x14gracekit.iam.feed.v2\"8\n" +
+	"\bRevision\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05stamp\x18\x02 \x01(\x04R\x05stamp\"F\n" +
+	"\x0eChangesRequest\x124\n" +
+	"\x05since\x18\x01 \x01(\v2\x1e.gracekit.iam.feed.v2.RevisionR\x05since\"\xe3\x01\n" +
+	"\x05Chunk\x12:\n" +
+	"\brevision\x18\x01 \x01(\v2\x1e.gracekit.iam.feed.v2.RevisionR\brevision\x12\x12\n" +
+	"\x04full\x18\x02 \x01(\bR\x04full\x126\n" +
+	"\asecrets\x18\x03 \x03(\v2\x1c.gracekit.iam.feed.v2.SecretR\asecrets\x128\n" +
+	"\bpolicies\x18\x04 \x03(\v2\x1c.gracekit.iam.feed.v2.PolicyR\bpolicies\x12\x18\n" +
+	"\adeleted\x18\x05 \x03(\tR\adeleted\"_\n" +
 	"\x06Secret\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
-	"\busername\x18\x02 \x01(\tR\busername\x12\x10\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\bowner_id\x18\x02 \x01(\tR\aownerId\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\fR\x03key\x12\x18\n" +
-	"\aexpires\x18\x04 \x01(\x03R\aexpires\"a\n" +
-	"\vPolicyChunk\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion\x128\n" +
-	"\bpolicies\x18\x02 \x03(\v2\x1c.gracekit.iam.feed.v1.PolicyR\bpolicies\"P\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\"O\n" +
 	"\x06Policy\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
-	"\busername\x18\x02 \x01(\tR\busername\x12\x1a\n" +
-	"\bdocument\x18\x03 \x01(\fR\bdocument2\xb5\x01\n" +
-	"\x04Feed\x12U\n" +
-	"\aSecrets\x12%.gracekit.iam.feed.v1.SnapshotRequest\x1a!.gracekit.iam.feed.v1.SecretChunk0\x01\x12V\n" +
-	"\bPolicies\x12%.gracekit.iam.feed.v1.SnapshotRequest\x1a!.gracekit.iam.feed.v1.PolicyChunk0\x01B9Z7github.com/gracekit/gracekit/examples/iam/internal/feedb\x06proto3"
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\bowner_id\x18\x02 \x01(\tR\aownerId\x12\x1a\n" +
+	"\bdocument\x18\x03 \x01(\fR\bdocument2V\n" +
+	"\x04Feed\x12N\n" +
+	"\aChanges\x12$.gracekit.iam.feed.v2.ChangesRequest\x1a\x1b.gracekit.iam.feed.v2.Chunk0\x01B\n" +
+	"Z\biam/feedb\x06proto3"
 
 var (
 	file_feed_proto_rawDescOnce sync.Once
@@ -343,24 +370,24 @@ func file_feed_proto_rawDescGZIP() []byte {
 
 var file_feed_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_feed_proto_goTypes = []any{
-	(*SnapshotRequest)(nil), // 0: gracekit.iam.feed.v1.SnapshotRequest
-	(*SecretChunk)(nil),     // 1: gracekit.iam.feed.v1.SecretChunk
-	(*Secret)(nil),          // 2: gracekit.iam.feed.v1.Secret
-	(*PolicyChunk)(nil),     // 3: gracekit.iam.feed.v1.PolicyChunk
-	(*Policy)(nil),          // 4: gracekit.iam.feed.v1.Policy
+	(*Revision)(nil),       // 0: gracekit.iam.feed.v2.Revision
+	(*ChangesRequest)(nil), // 1: gracekit.iam.feed.v2.ChangesRequest
+	(*Chunk)(nil),          // 2: gracekit.iam.feed.v2.Chunk
+	(*Secret)(nil),         // 3: gracekit.iam.feed.v2.Secret
+	(*Policy)(nil),         // 4: gracekit.iam.feed.v2.Policy
 }
 var file_feed_proto_depIdxs = []int32{
-	2, // 0: gracekit.iam.feed.v1.SecretChunk.secrets:type_name -> gracekit.iam.feed.v1.Secret
-	4, // 1: gracekit.iam.feed.v1.PolicyChunk.policies:type_name -> gracekit.iam.feed.v1.Policy
-	0, // 2: gracekit.iam.feed.v1.Feed.Secrets:input_type -> gracekit.iam.feed.v1.SnapshotRequest
-	0, // 3: gracekit.iam.feed.v1.Feed.Policies:input_type -> gracekit.iam.feed.v1.SnapshotRequest
-	1, // 4: gracekit.iam.feed.v1.Feed.Secrets:output_type -> gracekit.iam.feed.v1.SecretChunk
-	3, // 5: gracekit.iam.feed.v1.Feed.Policies:output_type -> gracekit.iam.feed.v1.PolicyChunk
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	0, // 0: gracekit.iam.feed.v2.ChangesRequest.since:type_name -> gracekit.iam.feed.v2.Revision
+	0, // 1: gracekit.iam.feed.v2.Chunk.revision:type_name -> gracekit.iam.feed.v2.Revision
+	3, // 2: gracekit.iam.feed.v2.Chunk.secrets:type_name -> gracekit.iam.feed.v2.Secret
+	4, // 3: gracekit.iam.feed.v2.Chunk.policies:type_name -> gracekit.iam.feed.v2.Policy
+	1, // 4: gracekit.iam.feed.v2.Feed.Changes:input_type -> gracekit.iam.feed.v2.ChangesRequest
+	2, // 5: gracekit.iam.feed.v2.Feed.Changes:output_type -> gracekit.iam.feed.v2.Chunk
+	5, // [5:6] is the sub-list for method output_type
+	4, // [4:5] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_feed_proto_init() }

@@ -21,18 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Feed_Secrets_FullMethodName  = "/gracekit.iam.feed.v1.Feed/Secrets"
-	Feed_Policies_FullMethodName = "/gracekit.iam.feed.v1.Feed/Policies"
+	Feed_Changes_FullMethodName = "/gracekit.iam.feed.v2.Feed/Changes"
 )
 
 // FeedClient is the client API for Feed service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type FeedClient interface {
-	// Secrets streams all secrets, as they stood in the database at one moment.
-	Secrets(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SecretChunk], error)
-	// Policies does the same for policies.
-	Policies(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PolicyChunk], error)
+	// Changes streams what has changed since a revision, or everything if the apiserver does not know
+	// that revision: because it is too long ago, or from before the database was restored. The answer
+	// is the truth; the caller has to hold it afterwards, whatever it held before.
+	Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type feedClient struct {
@@ -43,13 +42,13 @@ func NewFeedClient(cc grpc.ClientConnInterface) FeedClient {
 	return &feedClient{cc}
 }
 
-func (c *feedClient) Secrets(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SecretChunk], error) {
+func (c *feedClient) Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Feed_ServiceDesc.Streams[0], Feed_Secrets_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Feed_ServiceDesc.Streams[0], Feed_Changes_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[SnapshotRequest, SecretChunk]{ClientStream: stream}
+	x := &grpc.GenericClientStream[ChangesRequest, Chunk]{ClientStream: stream}
 	if err := x.ClientStream.SendMsg(in); err != nil {
 		return nil, err
 	}
@@ -60,35 +59,16 @@ func (c *feedClient) Secrets(ctx context.Context, in *SnapshotRequest, opts ...g
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Feed_SecretsClient = grpc.ServerStreamingClient[SecretChunk]
-
-func (c *feedClient) Policies(ctx context.Context, in *SnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PolicyChunk], error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Feed_ServiceDesc.Streams[1], Feed_Policies_FullMethodName, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	x := &grpc.GenericClientStream[SnapshotRequest, PolicyChunk]{ClientStream: stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
-	return x, nil
-}
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Feed_PoliciesClient = grpc.ServerStreamingClient[PolicyChunk]
+type Feed_ChangesClient = grpc.ServerStreamingClient[Chunk]
 
 // FeedServer is the server API for Feed service.
 // All implementations must embed UnimplementedFeedServer
 // for forward compatibility.
 type FeedServer interface {
-	// Secrets streams all secrets, as they stood in the database at one moment.
-	Secrets(*SnapshotRequest, grpc.ServerStreamingServer[SecretChunk]) error
-	// Policies does the same for policies.
-	Policies(*SnapshotRequest, grpc.ServerStreamingServer[PolicyChunk]) error
+	// Changes streams what has changed since a revision, or everything if the apiserver does not know
+	// that revision: because it is too long ago, or from before the database was restored. The answer
+	// is the truth; the caller has to hold it afterwards, whatever it held before.
+	Changes(*ChangesRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedFeedServer()
 }
 
@@ -99,11 +79,8 @@ type FeedServer interface {
 // pointer dereference when methods are called.
 type UnimplementedFeedServer struct{}
 
-func (UnimplementedFeedServer) Secrets(*SnapshotRequest, grpc.ServerStreamingServer[SecretChunk]) error {
-	return status.Error(codes.Unimplemented, "method Secrets not implemented")
-}
-func (UnimplementedFeedServer) Policies(*SnapshotRequest, grpc.ServerStreamingServer[PolicyChunk]) error {
-	return status.Error(codes.Unimplemented, "method Policies not implemented")
+func (UnimplementedFeedServer) Changes(*ChangesRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Changes not implemented")
 }
 func (UnimplementedFeedServer) mustEmbedUnimplementedFeedServer() {}
 func (UnimplementedFeedServer) testEmbeddedByValue()              {}
@@ -126,44 +103,28 @@ func RegisterFeedServer(s grpc.ServiceRegistrar, srv FeedServer) {
 	s.RegisterService(&Feed_ServiceDesc, srv)
 }
 
-func _Feed_Secrets_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(SnapshotRequest)
+func _Feed_Changes_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ChangesRequest)
 	if err := stream.RecvMsg(m); err != nil {
 		return err
 	}
-	return srv.(FeedServer).Secrets(m, &grpc.GenericServerStream[SnapshotRequest, SecretChunk]{ServerStream: stream})
+	return srv.(FeedServer).Changes(m, &grpc.GenericServerStream[ChangesRequest, Chunk]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Feed_SecretsServer = grpc.ServerStreamingServer[SecretChunk]
-
-func _Feed_Policies_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(SnapshotRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
-	}
-	return srv.(FeedServer).Policies(m, &grpc.GenericServerStream[SnapshotRequest, PolicyChunk]{ServerStream: stream})
-}
-
-// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Feed_PoliciesServer = grpc.ServerStreamingServer[PolicyChunk]
+type Feed_ChangesServer = grpc.ServerStreamingServer[Chunk]
 
 // Feed_ServiceDesc is the grpc.ServiceDesc for Feed service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Feed_ServiceDesc = grpc.ServiceDesc{
-	ServiceName: "gracekit.iam.feed.v1.Feed",
+	ServiceName: "gracekit.iam.feed.v2.Feed",
 	HandlerType: (*FeedServer)(nil),
 	Methods:     []grpc.MethodDesc{},
 	Streams: []grpc.StreamDesc{
 		{
-			StreamName:    "Secrets",
-			Handler:       _Feed_Secrets_Handler,
-			ServerStreams: true,
-		},
-		{
-			StreamName:    "Policies",
-			Handler:       _Feed_Policies_Handler,
+			StreamName:    "Changes",
+			Handler:       _Feed_Changes_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -18,13 +18,15 @@ import (
 // The test binary runs itself again to be the program, so that it gets real signals.
 const childVariable = "IAM_TEST_CHILD"
 
-// Main is what TestMain does: it runs the program in a process that Command has started, and the tests otherwise.
+// Main is what TestMain does: it runs the program in a process that Command has started, and the
+// tests otherwise.
 func Main(m *testing.M, program func()) {
 	if os.Getenv(childVariable) != "" {
 		program()
 		return
 	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
+	// Whoever runs the tests in the background may have these ignored, which children inherit
+	// unless somebody takes them.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
@@ -48,8 +50,7 @@ func Command(t *testing.T, args ...string) *exec.Cmd {
 // ExitStatus is that of a process whose Run or Wait has returned err, -1 if a signal has ended it.
 func ExitStatus(t *testing.T, err error) int {
 	t.Helper()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/notify"
+	"github.com/gracekit/gracekit/reqid"
 )
 
 func TestMain(m *testing.M) {
@@ -34,8 +35,9 @@ func TestParse(t *testing.T) {
 	}{
 		{"a secret", `{"event":"SecretChanged","version":42}`, notify.Message{Event: notify.SecretChanged, Version: 42}, ""},
 		{"a policy", `{"event":"PolicyChanged","version":18446744073709551615}`, notify.Message{Event: notify.PolicyChanged, Version: 1<<64 - 1}, ""},
+		{"a user, and the request", `{"event":"UserChanged","version":7,"requestID":"r-1"}`, notify.Message{Event: notify.UserChanged, Version: 7, RequestID: "r-1"}, ""},
 		{"from a newer server", `{"event":"PolicyChanged","version":1,"by":"ann"}`, notify.Message{Event: notify.PolicyChanged, Version: 1}, ""},
-		{"unknown event", `{"event":"UserChanged","version":1}`, notify.Message{}, `notify: event "UserChanged", want "SecretChanged" or "PolicyChanged"`},
+		{"unknown event", `{"event":"GroupChanged","version":1}`, notify.Message{}, `notify: event "GroupChanged", want "SecretChanged", "PolicyChanged" or "UserChanged"`},
 		{"no version", `{"event":"SecretChanged"}`, notify.Message{}, "notify: version is 0 or missing, want that of the change"},
 		{"negative version", `{"event":"SecretChanged","version":-1}`, notify.Message{}, "notify: json: "},
 		{"empty", ``, notify.Message{}, "notify: "},
@@ -54,22 +56,49 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What is published arrives in the form that is documented, also if the request that it belongs to has ended.
+func newClient(t *testing.T, server string) *redis.Client {
+	client, err := notify.NewClient(server)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// The URL's user, password and database are used, and not shown in errors.
+func TestNewClient(t *testing.T) {
+	server := miniredis.RunT(t)
+	server.RequireUserAuth("iam", "the password")
+	assert.NoError(t, newClient(t, "redis://iam:the%20password@"+server.Addr()+"/2").Set(t.Context(), "key", "value", 0).Err())
+	value, err := server.DB(2).Get("key")
+	assert.NoError(t, err)
+	assert.Equal(t, "value", value)
+	assert.Error(t, newClient(t, "redis://iam:wrong@"+server.Addr()).Ping(t.Context()).Err())
+	assert.Error(t, newClient(t, "rediss://iam:wrong@"+server.Addr()).Ping(t.Context()).Err(), "it has no TLS")
+	for _, bad := range []string{"localhost", "http://iam:s3cret@localhost:6379", "redis://iam:s3cret@localhost:x", "redis://iam:s3cret@localhost:6379/zero", "redis://iam:s3cret%@localhost:6379"} {
+		_, err := notify.NewClient(bad)
+		require.Error(t, err, bad)
+		assert.NotContains(t, err.Error(), "s3cret")
+		assert.Contains(t, err.Error(), "want ")
+	}
+}
+
+// What is published arrives in the form that is documented, also if the request that it belongs to
+// has ended.
 func TestPublish(t *testing.T) {
 	server := miniredis.RunT(t)
-	client := notify.NewClient(server.Addr())
-	defer client.Close()
+	client := newClient(t, server.Addr())
 	subscription := client.Subscribe(t.Context(), notify.Channel)
 	defer subscription.Close()
 	_, err := subscription.Receive(t.Context())
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, err := reqid.NewContext(t.Context(), "of-the-request")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(ctx)
 	cancel()
-	require.NoError(t, notify.NewPublisher(client).Publish(ctx, notify.PolicyChanged, 42))
+	require.NoError(t, notify.NewPublisher(client, notify.Channel).Publish(ctx, notify.PolicyChanged, 42))
 	m, err := subscription.ReceiveMessage(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "iam.cluster.notifications", m.Channel)
-	assert.Equal(t, `{"event":"PolicyChanged","version":42}`, m.Payload)
+	assert.Equal(t, `{"event":"PolicyChanged","version":42,"requestID":"of-the-request"}`, m.Payload)
 }
 
 // A server that accepts connections and says nothing does not hold a request for ever.
@@ -77,10 +106,11 @@ func TestPublishGivesUp(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
-	client := notify.NewClient(silent.Addr().String())
-	defer client.Close()
+	client := newClient(t, silent.Addr().String())
 	ended := make(chan error, 1)
-	go func() { ended <- notify.NewPublisher(client).Publish(context.Background(), notify.SecretChanged, 7) }()
+	go func() {
+		ended <- notify.NewPublisher(client, notify.Channel).Publish(context.Background(), notify.SecretChanged, 7)
+	}()
 	select {
 	case err := <-ended:
 		assert.ErrorContains(t, err, "notify: publish SecretChanged 7: ")
@@ -99,9 +129,10 @@ type listener struct {
 // listen starts a Subscriber. With a short ping a machine that stands still makes it connect again.
 func listen(t *testing.T, addr string, ping time.Duration) *listener {
 	l := &listener{subscribed: make(chan struct{}, 100), messages: make(chan notify.Message, 100)}
-	client := notify.NewClient(addr)
+	client, err := notify.NewClient(addr)
+	require.NoError(t, err)
 	s := &notify.Subscriber{
-		Client: client, Log: slog.New(slog.DiscardHandler), Ping: ping, MaxBackoff: 100 * time.Millisecond,
+		Client: client, Channel: notify.Channel, Log: slog.New(slog.DiscardHandler), Ping: ping, MaxBackoff: 100 * time.Millisecond,
 		OnSubscribed: func() { l.subscribed <- struct{}{} },
 		OnMessage:    func(m notify.Message) { l.messages <- m },
 	}
@@ -131,7 +162,7 @@ func TestSubscriber(t *testing.T) {
 	server := miniredis.RunT(t)
 	l := listen(t, server.Addr(), soon)
 	next(t, l.subscribed)
-	for _, payload := range []string{`rubbish`, `{"event":"UserChanged","version":1}`, `{"event":"SecretChanged","version":1}`, `{"event":"PolicyChanged","version":2}`} {
+	for _, payload := range []string{`rubbish`, `{"event":"GroupChanged","version":1}`, `{"event":"SecretChanged","version":1}`, `{"event":"PolicyChanged","version":2}`} {
 		server.Publish(notify.Channel, payload)
 	}
 	server.Publish("another channel", `{"event":"SecretChanged","version":9}`)
@@ -177,7 +208,7 @@ func TestSubscriberBacksOffFromFlapping(t *testing.T) {
 	defer cancel()
 	const maxBackoff = 640 * time.Millisecond
 	var subscribed []time.Time
-	s := &notify.Subscriber{Client: client, Log: slog.New(slog.DiscardHandler), Ping: soon, MaxBackoff: maxBackoff, OnSubscribed: func() {
+	s := &notify.Subscriber{Client: client, Channel: notify.Channel, Log: slog.New(slog.DiscardHandler), Ping: soon, MaxBackoff: maxBackoff, OnSubscribed: func() {
 		_ = conn.Close()
 		if subscribed = append(subscribed, time.Now()); len(subscribed) == 8 {
 			cancel()
@@ -224,7 +255,8 @@ func TestSubscriberEnds(t *testing.T) {
 	}
 }
 
-// A swallower is a proxy that, once cut, swallows what its connections of that time carry; new ones work.
+// A swallower is a proxy that, once cut, swallows what its connections of that time carry; new ones
+// work.
 type swallower struct {
 	addr string
 	mu   sync.Mutex

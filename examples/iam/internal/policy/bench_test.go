@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/gracekit/gracekit/examples/iam/internal/policy"
 )
 
@@ -33,17 +31,16 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {
-			sources := make([]policy.Source, n)
-			for i := range sources {
+			policies := make([]*policy.Policy, n)
+			for i := range policies {
 				doc := tt.doc(i)
 				doc.Effect = policy.Allow
 				if i%10 == 0 {
 					doc.Effect = policy.Deny
 				}
-				sources[i] = source(b, fmt.Sprintf("policy-%d", i), fmt.Sprintf("user-%d", i%tt.owners), doc)
+				policies[i] = newPolicy(b, fmt.Sprintf("policy-%d", i), fmt.Sprintf("user-%d", i%tt.owners), doc)
 			}
-			set, err := policy.NewSet(sources, nil)
-			require.NoError(b, err)
+			set := newSet(policies...)
 			const asked = 5003
 			owner := fmt.Sprintf("user-%d", asked%tt.owners)
 			r := policy.Request{Subject: fmt.Sprintf("users:u%d-x", asked), Action: "list", Resource: fmt.Sprintf("articles:a%d-7", asked)}
@@ -51,7 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 			defer cancel()
 			b.ReportAllocs()
 			for b.Loop() {
-				if d, err := set.Decide(ctx, owner, r); err != nil || !d.Allowed {
+				if d, err := set.Of(owner).Decide(ctx, r); err != nil || !d.Allowed {
 					b.Fatal(d, err)
 				}
 			}
@@ -59,28 +56,20 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// What a load costs: all new, and one changed among 10,000.
-func BenchmarkNewSet(b *testing.B) {
+// What a change of one policy among 10,000 costs, by how many its owner has.
+func BenchmarkChange(b *testing.B) {
 	const n = 10_000
-	sources := make([]policy.Source, n)
-	for i := range sources {
-		sources[i] = source(b, fmt.Sprintf("policy-%d", i), fmt.Sprintf("user-%d", i%1000),
-			document(policy.Allow, fmt.Sprintf("users:u%d-*", i), "read list", fmt.Sprintf("articles:a%d-*", i)))
-	}
-	whole, err := policy.NewSet(sources, nil)
-	require.NoError(b, err)
-	changed := append([]policy.Source(nil), sources...)
-	changed[7] = source(b, "policy-7", "user-7", document(policy.Deny, "*", "*", "*"))
-	for name, bb := range map[string]struct {
-		sources  []policy.Source
-		previous *policy.Set
-	}{"all new": {sources, nil}, "one changed": {changed, whole}} {
-		b.Run(name, func(b *testing.B) {
+	for _, owners := range []int{1000, 10, 1} {
+		b.Run(fmt.Sprint(n/owners, " of the owner"), func(b *testing.B) {
+			policies := make([]*policy.Policy, n)
+			for i := range policies {
+				policies[i] = newPolicy(b, fmt.Sprintf("policy-%d", i), fmt.Sprintf("user-%d", i%owners),
+					document(policy.Allow, fmt.Sprintf("users:u%d-*", i), "read list", fmt.Sprintf("articles:a%d-*", i)))
+			}
+			set := newSet(policies...)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := policy.NewSet(bb.sources, bb.previous); err != nil {
-					b.Fatal(err)
-				}
+				set.Prepare(policies[7:8], nil)()
 			}
 		})
 	}

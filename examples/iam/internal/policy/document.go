@@ -1,4 +1,5 @@
-// Package policy is what both servers know of policies: the document that a user writes, and how a set of them decides.
+// Package policy is what both servers know of policies: the document that a user writes, and how a
+// set of them decides.
 //
 // A document grants or refuses some subjects some actions on some resources:
 //
@@ -10,11 +11,12 @@
 //	  "resources":   ["articles:*"]
 //	}
 //
-// In the three lists * stands for any run of characters, also an empty one and one with ":" or "/" in it; everything else stands
-// for itself, upper and lower case told apart. A request matches the document if its subject, its action and its resource each
-// match one pattern of the list.
+// In the three lists * stands for any run of characters, also an empty one and one with ":" or "/"
+// in it; everything else stands for itself, upper and lower case told apart. A request matches the
+// document if its subject, its action and its resource each match one pattern of the list.
 //
-// What the documents do not allow is denied, and one that matches with the effect deny wins over any number that allow.
+// What the documents do not allow is denied, and one that matches with the effect deny wins over
+// any number that allow.
 package policy
 
 import (
@@ -28,8 +30,8 @@ import (
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// A Document is one policy as its owner writes it. It is read by [Parse], also as a part of a larger JSON value, and written by
-// any JSON encoder.
+// A Document is one policy as its owner writes it. It is read by [Parse], also as a part of a
+// larger JSON value, and written by any JSON encoder.
 type Document struct {
 	Description string   `json:"description,omitempty"`
 	Effect      Effect   `json:"effect"`
@@ -46,7 +48,8 @@ const (
 	Deny  Effect = "deny"
 )
 
-// Limits of a document. They bound what one policy costs every authzserver, and MaxSize fits a TEXT column of MariaDB.
+// Limits of a document. They bound what one policy costs every authzserver, and MaxSize fits a TEXT
+// column of MariaDB.
 const (
 	MaxSize        = 32 << 10 // bytes of JSON
 	MaxPatterns    = 128      // in one list
@@ -54,8 +57,9 @@ const (
 	MaxDescription = 1024     // bytes
 )
 
-// Parse reads a document and validates it. It is strict, because a document that says something else than its author believes is
-// worse than none: unknown names, names in another case, names that come twice and anything after the document are errors.
+// Parse reads a document and validates it. It is strict, because a document that says something
+// else than its author believes is worse than none: unknown names, names in another case, names
+// that come twice and anything after the document are errors.
 func Parse(data []byte) (Document, error) {
 	if len(data) > MaxSize {
 		return Document{}, fmt.Errorf("policy: the document has %d bytes, at most %d are allowed", len(data), MaxSize)
@@ -73,7 +77,8 @@ func Parse(data []byte) (Document, error) {
 	return doc, nil
 }
 
-// decode goes from member to member by itself: encoding/json would take "Effect" for "effect" and the last of two.
+// decode goes from member to member by itself: encoding/json would take "Effect" for "effect" and
+// the last of two.
 func decode(dec *jsonx.Decoder) (Document, error) {
 	var doc Document
 	members := map[string]any{
@@ -114,7 +119,8 @@ func decode(dec *jsonx.Decoder) (Document, error) {
 	return doc, nil
 }
 
-// UnmarshalJSON is Parse, so that a document inside a request body or a database column is read as strictly.
+// UnmarshalJSON is Parse, so that a document inside a request body or a database column is read as
+// strictly.
 func (d *Document) UnmarshalJSON(data []byte) error {
 	doc, err := Parse(data)
 	if err == nil {
@@ -153,7 +159,8 @@ func (d Document) Validate() error {
 	return nil
 }
 
-// unexpectedEnd gives the end of the data in the middle of a document, which Go's releases report in three ways, one error.
+// unexpectedEnd gives the end of the data in the middle of a document, which Go's releases report
+// in three ways, one error.
 func unexpectedEnd(err error) error {
 	var syntaxErr *jsonx.SyntaxError
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntaxErr) && strings.Contains(err.Error(), "unexpected end") {

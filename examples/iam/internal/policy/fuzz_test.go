@@ -12,7 +12,8 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/policy"
 )
 
-// Whatever Parse takes, encoding/json takes too and reads the same from it; and what is written from it reads the same again.
+// Whatever Parse takes, encoding/json takes too and reads the same from it; and what is written
+// from it reads the same again.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{good, "{}", "null", `{"effect":"deny","effect":"allow"}`, good + " {}", `{"subjects":[null,"a"]}`, `{"effect":"deny","subjects":["*"],"actions":["\u002a"],"resources":["é"]}`} {
 		f.Add([]byte(s))
@@ -56,10 +57,9 @@ func FuzzMatch(f *testing.F) {
 			parts := [3]string{"*", "*", "*"}
 			request := [3]string{"s", "a", "r"}
 			parts[i], request[i] = pattern, s
-			set, err := policy.NewSet([]policy.Source{source(t, "policy-1", "ann", policy.Document{
+			set := newSet(newPolicy(t, "policy-1", "ann", policy.Document{
 				Effect: policy.Allow, Subjects: []string{parts[0]}, Actions: []string{parts[1]}, Resources: []string{parts[2]},
-			})}, nil)
-			require.NoError(t, err)
+			}))
 			got := decide(t, set, "ann", policy.Request{Subject: request[0], Action: request[1], Resource: request[2]}).Allowed
 			assert.Equal(t, want, got, "%q in place %d, %q", pattern, i, s)
 		}

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,10 +18,18 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/policy"
 )
 
-func source(t testing.TB, id, owner string, doc policy.Document) policy.Source {
+func newPolicy(t testing.TB, id, owner string, doc policy.Document) *policy.Policy {
 	data, err := json.Marshal(doc)
 	require.NoError(t, err)
-	return policy.Source{ID: id, Owner: owner, Document: data}
+	p := policy.New(id, owner, data)
+	require.NoError(t, p.Err())
+	return p
+}
+
+func newSet(policies ...*policy.Policy) *policy.Set {
+	set := policy.NewSet()
+	set.Prepare(policies, nil)()
+	return set
 }
 
 func document(effect policy.Effect, subjects, actions, resources string) policy.Document {
@@ -28,20 +38,19 @@ func document(effect policy.Effect, subjects, actions, resources string) policy.
 
 // decide is Decide without an end.
 func decide(t testing.TB, set *policy.Set, owner string, r policy.Request) policy.Decision {
-	d, err := set.Decide(t.Context(), owner, r)
+	d, err := set.Of(owner).Decide(t.Context(), r)
 	require.NoError(t, err)
 	return d
 }
 
 func TestDecide(t *testing.T) {
-	set, err := policy.NewSet([]policy.Source{
-		source(t, "policy-1", "ann", document(policy.Allow, "users:ben users:cem", "read list", "articles:*")),
-		source(t, "policy-2", "ann", document(policy.Deny, "*", "*", "articles:secret")),
-		source(t, "policy-3", "ann", document(policy.Allow, "robots:*-ci", "*", "builds:1 builds:2")),
-		source(t, "policy-4", "ann", document(policy.Deny, "users:cem", "list", "*")),
-		source(t, "policy-5", "dan", document(policy.Allow, "*", "*", "*")),
-	}, nil)
-	require.NoError(t, err)
+	set := newSet(
+		newPolicy(t, "policy-1", "ann", document(policy.Allow, "users:ben users:cem", "read list", "articles:*")),
+		newPolicy(t, "policy-2", "ann", document(policy.Deny, "*", "*", "articles:secret")),
+		newPolicy(t, "policy-3", "ann", document(policy.Allow, "robots:*-ci", "*", "builds:1 builds:2")),
+		newPolicy(t, "policy-4", "ann", document(policy.Deny, "users:cem", "list", "*")),
+		newPolicy(t, "policy-5", "dan", document(policy.Allow, "*", "*", "*")),
+	)
 	assert.Equal(t, 5, set.Len())
 	tests := []struct {
 		name    string
@@ -66,7 +75,12 @@ func TestDecide(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Equal(t, policy.Decision{Allowed: tt.allowed, Reason: tt.reason}, decide(t, set, tt.owner, tt.request))
+			got := decide(t, set, tt.owner, tt.request)
+			assert.Equal(t, tt.allowed, got.Allowed)
+			assert.Equal(t, tt.reason, got.Reason)
+			if got.Policy != "" {
+				assert.Contains(t, got.Reason, " by "+got.Policy)
+			}
 		})
 	}
 }
@@ -74,32 +88,77 @@ func TestDecide(t *testing.T) {
 // What cannot be read may be a denial.
 func TestUnreadableDocumentDeniesItsOwner(t *testing.T) {
 	all := document(policy.Allow, "*", "*", "*")
-	sources := []policy.Source{
-		source(t, "policy-1", "ann", all), source(t, "policy-2", "ben", all),
-		{ID: "policy-3", Owner: "ann", Document: []byte(`{"effect":"perhaps"}`)},
-	}
-	set, err := policy.NewSet(sources, nil)
-	assert.EqualError(t, err, `policy-3 of ann: policy: effect "perhaps", want "allow" or "deny"`)
-	assert.Equal(t, policy.Decision{Reason: "policy-3 cannot be read, and could be one that denies"}, decide(t, set, "ann", policy.Request{"a", "b", "c"}))
+	broken := policy.New("policy-3", "ann", []byte(`{"effect":"perhaps"}`))
+	assert.EqualError(t, broken.Err(), `policy-3 of ann: policy: effect "perhaps", want "allow" or "deny"`)
+	set := newSet(newPolicy(t, "policy-1", "ann", all), newPolicy(t, "policy-2", "ben", all), broken)
+	assert.Equal(t, policy.Decision{Reason: "policy-3 cannot be read, and could be one that denies", Policy: "policy-3"},
+		decide(t, set, "ann", policy.Request{"a", "b", "c"}))
 	assert.True(t, decide(t, set, "ben", policy.Request{"a", "b", "c"}).Allowed)
 
-	set, err = policy.NewSet(sources[:2], set)
-	assert.NoError(t, err)
+	set.Prepare(nil, []string{"policy-3"})()
 	assert.True(t, decide(t, set, "ann", policy.Request{"a", "b", "c"}).Allowed, "mended")
 }
 
-func TestSetFromPrevious(t *testing.T) {
-	any := policy.Request{"a", "b", "c"}
+func TestSetChanges(t *testing.T) {
+	request := policy.Request{"a", "b", "c"}
 	allow, deny := document(policy.Allow, "*", "*", "*"), document(policy.Deny, "*", "*", "*")
-	first, err := policy.NewSet([]policy.Source{source(t, "policy-1", "ann", allow), source(t, "policy-2", "ben", allow)}, nil)
+	set := newSet(newPolicy(t, "policy-1", "ann", allow), newPolicy(t, "policy-2", "ben", allow), newPolicy(t, "policy-3", "ben", allow))
+	before := set.Of("ann")
+	commit := set.Prepare([]*policy.Policy{newPolicy(t, "policy-1", "ann", deny), newPolicy(t, "policy-4", "cem", allow)},
+		[]string{"policy-2", "policy-5"})
+	assert.True(t, decide(t, set, "ann", request).Allowed, "not yet")
+	commit()
+	assert.Equal(t, 3, set.Len())
+	assert.False(t, decide(t, set, "ann", request).Allowed, "changed")
+	assert.Equal(t, "allowed by policy-3", decide(t, set, "ben", request).Reason, "of two one is left")
+	assert.True(t, decide(t, set, "cem", request).Allowed, "new")
+	old, err := before.Decide(t.Context(), request)
 	require.NoError(t, err)
-	second, err := policy.NewSet([]policy.Source{source(t, "policy-1", "ann", deny), source(t, "policy-2", "cem", allow)}, first)
-	require.NoError(t, err)
-	assert.False(t, decide(t, second, "ann", any).Allowed, "changed")
-	assert.False(t, decide(t, second, "ben", any).Allowed, "given to somebody else")
-	assert.True(t, decide(t, second, "cem", any).Allowed, "by ben")
-	assert.True(t, decide(t, first, "ann", any).Allowed, "the first set is as it was")
-	assert.True(t, decide(t, first, "ben", any).Allowed, "the first set is as it was")
+	assert.True(t, old.Allowed, "what was looked up before stays as it was")
+	set.Prepare(nil, []string{"policy-1", "policy-3", "policy-4"})()
+	assert.Zero(t, set.Len())
+	assert.Nil(t, set.Of("ann"))
+}
+
+// A user's costly decisions take turns and leave half of the processors to others; others' do not
+// wait for them.
+func TestCostlyDecisionsTakeTurns(t *testing.T) {
+	var costly []*policy.Policy
+	for i := range 100 {
+		costly = append(costly, newPolicy(t, "policy-"+strconv.Itoa(i), "ann", document(policy.Allow, strings.Repeat("x* ", 120), "*", "*")))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		set := newSet(append(costly, newPolicy(t, "policy-ben", "ben", document(policy.Allow, "*", "*", "*")))...)
+		ctx := &gate{Context: t.Context(), entered: make(chan struct{}), open: make(chan struct{})}
+		request := policy.Request{"a", "b", "c"}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, err := set.Of("ann").Decide(ctx, request)
+			assert.NoError(t, err)
+		}()
+		<-ctx.entered
+		assert.True(t, decide(t, set, "ben", request).Allowed)
+		set.Prepare(costly[:1], nil)() // a change does not give her a second turn
+		_, err := set.Of("ann").Decide(t.Context(), request)
+		assert.ErrorIs(t, err, policy.ErrBusy)
+		close(ctx.open)
+		<-done
+		assert.False(t, decide(t, set, "ann", request).Allowed, "and then it is her turn again")
+	})
+}
+
+// A gate stops a decision in the middle of the policies, until it is open.
+type gate struct {
+	context.Context
+	entered, open chan struct{}
+	once          sync.Once
+}
+
+func (g *gate) Err() error {
+	g.once.Do(func() { close(g.entered) })
+	<-g.open
+	return nil
 }
 
 // reference decides by regular expressions and without an index.
@@ -140,16 +199,15 @@ func TestDecideAsTheReference(t *testing.T) {
 	decisions := map[bool]int{}
 	for range 2000 {
 		docs := make([]policy.Document, random.IntN(6))
-		sources := make([]policy.Source, len(docs))
+		policies := make([]*policy.Policy, len(docs))
 		for i := range docs {
 			docs[i] = policy.Document{Effect: policy.Allow, Subjects: words("ab*", 3), Actions: words("ab*", 3), Resources: words("ab*", 3)}
 			if random.IntN(5) == 0 {
 				docs[i].Effect = policy.Deny
 			}
-			sources[i] = source(t, "policy-"+strconv.Itoa(i), "ann", docs[i])
+			policies[i] = newPolicy(t, "policy-"+strconv.Itoa(i), "ann", docs[i])
 		}
-		set, err := policy.NewSet(sources, nil)
-		require.NoError(t, err)
+		set := newSet(policies...)
 		for range 5 {
 			r := policy.Request{words("ab", 1)[0], words("ab", 1)[0], words("ab", 1)[0]}
 			want := reference(docs, r)
@@ -161,17 +219,17 @@ func TestDecideAsTheReference(t *testing.T) {
 	assert.Greater(t, decisions[false], 500)
 }
 
-// The end of a request is the end of its deciding, in the middle of the policies, and then there is no decision.
+// The end of a request is the end of its deciding, in the middle of the policies, and then there is
+// no decision.
 func TestDecideEndsWithItsContext(t *testing.T) {
-	sources := make([]policy.Source, 100)
-	for i := range sources {
-		sources[i] = source(t, "policy-"+strconv.Itoa(i), "ann", document(policy.Allow, "*", "*", "*"))
+	policies := make([]*policy.Policy, 100)
+	for i := range policies {
+		policies[i] = newPolicy(t, "policy-"+strconv.Itoa(i), "ann", document(policy.Allow, "*", "*", "*"))
 	}
-	sources[99] = source(t, "policy-99", "ann", document(policy.Deny, "*", "*", "*"))
-	set, err := policy.NewSet(sources, nil)
-	require.NoError(t, err)
+	policies[99] = newPolicy(t, "policy-99", "ann", document(policy.Deny, "*", "*", "*"))
+	set := newSet(policies...)
 	ctx := &endingContext{Context: t.Context(), after: 10}
-	d, err := set.Decide(ctx, "ann", policy.Request{"a", "b", "c"})
+	d, err := set.Of("ann").Decide(ctx, policy.Request{"a", "b", "c"})
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Zero(t, d)
 	assert.Less(t, ctx.asked, 20, "it went on")

@@ -16,20 +16,23 @@ import (
 	"github.com/gracekit/gracekit/objectmeta"
 )
 
-// Audience is who the tokens of Login are for. Those that clients sign for the authzservers have another one, so that neither passes
-// for the other.
+// Audience is who the tokens of Login are for. Those that clients sign for the authzservers have
+// another one, so that neither passes for the other.
 const Audience = "iam.api"
 
-// loginClaims are what is in a token of Login. Its subject is the user's instance ID and not its name, which somebody else may have
-// one day.
+// loginClaims are what is in a token of Login. Its subject is the user's instance ID and not its
+// name, which somebody else may have one day.
 type loginClaims struct {
 	jwt.RegisteredClaims
-	// Password is a fingerprint of the stored hash: with a new password the tokens from before are void.
+	// Password is a fingerprint of the stored hash: with a new password the tokens from before are
+	// void.
 	Password string `json:"pwd"`
 }
 
-// Login returns a token for the user, and until when it is valid.
-func (u Users) Login(ctx context.Context, name, password string) (token string, expires time.Time, err error) {
+// Login returns a token for the user, and until when it is valid. from is the address that the
+// request came from: those of one address wait for each other, those of one name do not, or anybody
+// could lock it out.
+func (u Users) Login(ctx context.Context, from, name, password string) (token string, expires time.Time, err error) {
 	user, err := u.Store.Users.Get(ctx, name)
 	hash := u.noHash // so that a name nobody has takes as long as a wrong password
 	switch {
@@ -38,12 +41,14 @@ func (u Users) Login(ctx context.Context, name, password string) (token string, 
 	case !errors.Is(err, store.ErrNotFound):
 		return "", time.Time{}, err
 	}
-	same, hashErr := u.matches(ctx, hash, password)
+	same, hashErr := u.matches(ctx, from, hash, password)
 	switch {
 	case hashErr != nil:
 		return "", time.Time{}, hashErr
 	case err != nil || !same:
 		return "", time.Time{}, ErrWrongPassword
+	case user.Disabled:
+		return "", time.Time{}, ErrUserDisabled
 	}
 	now := time.Now()
 	expires = now.Add(u.LoginTTL)
@@ -59,8 +64,8 @@ func (u Users) Login(ctx context.Context, name, password string) (token string, 
 	return token, expires, err
 }
 
-// Authenticate returns the user of a token that Login gave. The user is read anew each time, so that whoever is deleted, demoted or has
-// a new password is so at once.
+// Authenticate returns the user of a token that Login gave. The user is read anew each time, so
+// that whoever is deleted, demoted, disabled or has a new password is so at once.
 func (u Users) Authenticate(ctx context.Context, token string) (*model.User, error) {
 	var claims loginClaims
 	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return u.LoginKey, nil },
@@ -84,6 +89,8 @@ func (u Users) Authenticate(ctx context.Context, token string) (*model.User, err
 		return nil, err
 	case subtle.ConstantTimeCompare([]byte(claims.Password), []byte(fingerprint(user.PasswordHash))) != 1:
 		return nil, fmt.Errorf("%w: the password has changed", ErrInvalidToken)
+	case user.Disabled:
+		return nil, ErrUserDisabled
 	}
 	return user, nil
 }
@@ -97,8 +104,9 @@ func fingerprint(passwordHash string) string {
 // AdminName is who EnsureAdmin creates.
 const AdminName = "admin"
 
-// EnsureAdmin creates an admin if there is none, as in a new database, and reports whether it did. One that was deleted by another admin
-// does not come back. Several apiservers may do so at once: one of them creates it.
+// EnsureAdmin creates an admin if there is none, as in a new database, and reports whether it did.
+// One that was deleted by another admin does not come back. Several apiservers may do so at once:
+// one of them creates it.
 func (u Users) EnsureAdmin(ctx context.Context, password string) (created bool, err error) {
 	if some, err := u.Store.Users.SomeAdmin(ctx); err != nil || some {
 		return false, err
@@ -106,7 +114,7 @@ func (u Users) EnsureAdmin(ctx context.Context, password string) (created bool, 
 	if err := validatePassword(password); err != nil {
 		return false, err
 	}
-	hash, err := u.hash(ctx, password)
+	hash, err := u.hash(ctx, "", password)
 	if err != nil {
 		return false, err
 	}

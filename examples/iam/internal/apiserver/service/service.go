@@ -1,20 +1,19 @@
-// Package service has the rules of the apiserver: who may do what, what is valid, and what has to be told to whom afterwards. It knows
-// nothing of HTTP, and nothing of SQL.
+// Package service has the rules of the apiserver: who may do what, what is valid, and what has to
+// be told to whom afterwards. It knows nothing of HTTP, and nothing of SQL.
 //
-// Each verb has a file of its own, with the methods of all resources that have it. The caller is an argument: it is the user whom
+// Each resource has a file of its own. The caller is an argument: it is the user whom
 // [Users.Authenticate] returned.
 package service
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/store"
 	"github.com/gracekit/gracekit/examples/iam/internal/notify"
+	"github.com/gracekit/gracekit/objectmeta"
 )
 
 // A Publisher tells the authzservers of a change. It must not take long, whatever state it is in.
@@ -32,10 +31,11 @@ type Config struct {
 	LoginTTL   time.Duration // how long they are valid
 	BcryptCost int           // of the passwords: each step doubles the time of a login
 
-	// Listing users asks for the policies of each. These bound how many of these queries run at the same time, and how long all
-	// of them may take.
+	// Listing users asks for the policies of each. These bound how many of these queries run at the
+	// same time, and how long all of them may take.
 	CountLimit   int
 	CountTimeout time.Duration
+	CountByGroup bool // count in one query instead
 }
 
 // Services are safe for concurrent use.
@@ -45,30 +45,21 @@ type Services struct {
 	Policies Policies
 }
 
-type (
-	// Users may be managed by admins; everybody else sees nobody but themselves.
-	Users struct{ *core }
-	// Secrets belong to the caller: what is somebody else's does not exist.
-	Secrets struct{ *core }
-	// Policies belong to the caller, too.
-	Policies struct{ *core }
-)
-
 // core is what all of them have.
 type core struct {
 	Config
-	hashing *semaphore.Weighted // passwords that are hashed at the same time: each is work for a whole core
-	noHash  []byte              // of a user who does not exist
+	hashing *turns
+	noHash  []byte // of a user who does not exist
 }
 
 // New returns the services.
 func New(config Config) Services {
-	c := &core{Config: config, hashing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))), noHash: impossibleHash(config.BcryptCost)}
-	return Services{Users{c}, Secrets{c}, Policies{c}}
+	c := &core{Config: config, hashing: newTurns(), noHash: impossibleHash(config.BcryptCost)}
+	return Services{Users{c}, newSecrets(c), newPolicies(c)}
 }
 
-// changed tells the authzservers, after the commit and only then. That it fails is no failure of the request, whose change is made: the
-// authzservers then learn of it at their next periodic load.
+// changed tells the authzservers, after the commit and only then. That it fails is no failure of
+// the request, whose change is made: the authzservers then learn of it at their next periodic load.
 func (c *core) changed(ctx context.Context, event notify.Event, version uint64) {
 	if version == 0 { // nothing has changed
 		return
@@ -78,8 +69,15 @@ func (c *core) changed(ctx context.Context, event notify.Event, version uint64) 
 	}
 }
 
-// gone tells of the end of users.
-func (c *core) gone(ctx context.Context, now store.Revisions) {
-	c.changed(ctx, notify.SecretChanged, now.Secrets)
-	c.changed(ctx, notify.PolicyChanged, now.Policies)
+const (
+	defaultLimit = 20
+	maxLimit     = 1000
+)
+
+func pageOf(options objectmeta.ListOptions) (offset, limit int, err error) {
+	offset, limit, err = options.Page(defaultLimit, maxLimit)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: %w", ErrInvalidQuery.Detail("offset and limit must not be negative"), err)
+	}
+	return offset, limit, nil
 }

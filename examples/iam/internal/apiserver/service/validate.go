@@ -2,7 +2,9 @@ package service
 
 import (
 	"strings"
+	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/gracekit/gracekit/examples/iam/internal/model"
 	"github.com/gracekit/gracekit/jsonx"
@@ -26,13 +28,14 @@ func validateName(name string) error {
 	return nil
 }
 
-// validateText keeps out what a column cannot hold, among it the character 0, which PostgreSQL refuses.
+// validateText keeps out what a column cannot hold, among it the character 0, which PostgreSQL
+// refuses.
 func validateText(field, text string, maxBytes int) error {
 	if len(text) > maxBytes {
 		return ErrInvalidField.Detail("%s has %d bytes, at most %d are allowed", field, len(text), maxBytes)
 	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return ErrInvalidField.Detail("%s must not have control characters", field)
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return ErrInvalidField.Detail("%s must be UTF-8 without control characters", field)
 	}
 	return nil
 }
@@ -69,13 +72,20 @@ func validatePassword(password string) error {
 }
 
 func validateSecret(secret *model.Secret) error {
-	if secret.Expires < 0 {
-		return ErrInvalidField.Detail("expires is %d, must be seconds since 1970, or 0 for never", secret.Expires)
-	}
 	if err := validateText("description", secret.Description, maxDescription); err != nil {
 		return err
 	}
 	return validateExtend(secret.Extend)
+}
+
+// lastSecond is the end of the year 9999, beyond which a time has no form in RFC 3339.
+const lastSecond = 253402300799
+
+func validateExpires(expires int64) error {
+	if now := time.Now().Unix(); expires != 0 && (expires <= now || expires > lastSecond) {
+		return ErrInvalidField.Detail("expires is %d, must be seconds since 1970 between now, %d, and the year 9999, or 0 for never", expires, now)
+	}
+	return nil
 }
 
 func validatePolicy(policy *model.Policy) error {
@@ -85,7 +95,8 @@ func validatePolicy(policy *model.Policy) error {
 	return validateExtend(policy.Extend)
 }
 
-// sameName lets a client send back what it got, but not rename anything: names are in the hands of others.
+// sameName lets a client send back what it got, but not rename anything: names are in the hands of
+// others.
 func sameName(sent, is string) error {
 	if sent != "" && sent != is {
 		return ErrInvalidName.Detail("metadata.name is %.80q, but a name never changes: leave it out or send %q", sent, is)

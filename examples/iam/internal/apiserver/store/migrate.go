@@ -16,13 +16,17 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/model"
 )
 
-// migrations are what the tables went through, in order. One that has been released is never changed; a change is a new one at the
-// end. They have structs of their own, because those of package model will look different by then.
+// migrations are what the tables went through, in order. One that has been released is never
+// changed; a change is a new one at the end. They have structs of their own, because those of
+// package model will look different by then.
 //
-// MariaDB does not roll back the creation of a table, so each of them can be run again after half of it.
+// MariaDB does not roll back the creation of a table, so each of them can be run again after half
+// of it.
 func migrations(newKey []byte) []*gormigrate.Migration {
 	return []*gormigrate.Migration{
 		{ID: "0001-users-secrets-policies", Migrate: func(tx *gorm.DB) error { return createTables(tx, newKey) }},
+		{ID: "0002-changes", Migrate: createChanges},
+		{ID: "0003-users-disabled", Migrate: addDisabled},
 	}
 }
 
@@ -53,7 +57,8 @@ func (s *Store) migrate(ctx context.Context, newKey []byte) error {
 	return model.UseInstanceIDs(stored)
 }
 
-// lockMigrations lets one process migrate at a time: those that start together wait, and find everything done.
+// lockMigrations lets one process migrate at a time: those that start together wait, and find
+// everything done.
 func lockMigrations(tx *gorm.DB) (unlock func(), err error) {
 	switch tx.Name() {
 	case "mysql": // whose locks on rows end with the first CREATE TABLE
@@ -89,7 +94,8 @@ func createTables(tx *gorm.DB, key []byte) error {
 		Admin        bool      `gorm:"column:admin;not null"`
 		PasswordHash string    `gorm:"column:passwordHash;type:varchar(72);not null"`
 	}
-	// The name is unique for the owner. The reference keeps an owner from disappearing while something is created for it.
+	// The name is unique for the owner. The reference keeps an owner from disappearing while
+	// something is created for it.
 	type secret struct {
 		ID          uint64    `gorm:"column:id;primaryKey;autoIncrement"`
 		Name        string    `gorm:"column:name;type:varchar(64);not null;uniqueIndex:idx_secrets_owner_name,priority:2"`
@@ -123,13 +129,49 @@ func createTables(tx *gorm.DB, key []byte) error {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
 	}
-	// Not 1: an authzserver that still holds the state of an earlier database, which this one replaces, would take its own for the
-	// newer one, or even for the same. Revision 0 is what it has before its first load.
-	begin := uint64(time.Now().UnixMilli())
+	begin := uint64(1)
 	once := tx.Clauses(clause.OnConflict{DoNothing: true}).Session(&gorm.Session{})
 	return errors.Join(
 		once.Create([]revision{{"users", begin}, {"secrets", begin}, {"policies", begin}}).Error,
 		once.Create(&setting{Name: "instanceIDKey", Value: hex.EncodeToString(key)}).Error,
+	)
+}
+
+func addDisabled(tx *gorm.DB) error {
+	type user struct {
+		Disabled bool `gorm:"column:disabled;not null;default:false"`
+	}
+	if tx.Migrator().HasColumn(&user{}, "Disabled") {
+		return nil
+	}
+	return tx.Migrator().AddColumn(&user{}, "Disabled")
+}
+
+// createChanges brings the table of changes, and one revision for secrets and policies in place of
+// one for each. The rows of these are deleted, so that an apiserver of before fails and does not
+// change anything that is noted nowhere.
+func createChanges(tx *gorm.DB) error {
+	type revision struct {
+		Kind     string `gorm:"column:kind;type:varchar(16);primaryKey"`
+		Revision uint64 `gorm:"column:revision;not null"`
+		Stamp    uint64 `gorm:"column:stamp;not null;default:0"`
+	}
+	type change struct { // in the order in which they are read; there is nothing to look up by
+		Revision uint64 `gorm:"column:revision;primaryKey;autoIncrement:false"`
+		Kind     string `gorm:"column:kind;type:varchar(16);primaryKey"`
+		Object   uint64 `gorm:"column:object;primaryKey;autoIncrement:false"`
+		Stamp    uint64 `gorm:"column:stamp;not null"`
+	}
+	if err := withTableOptions(tx).AutoMigrate(&revision{}, &change{}); err != nil {
+		return err
+	}
+	// The time, not 1: an authzserver asks for what a message says only if it is more than it
+	// holds, maybe of an earlier database.
+	now, stamp := uint64(time.Now().UnixMilli()), newStamp()
+	return errors.Join(
+		tx.Where("kind IN ?", []string{"secrets", "policies", "feed"}).Delete(&revision{}).Error,
+		tx.Create(&revision{"feed", now, stamp}).Error,
+		tx.Create(&change{now, "begin", 0, stamp}).Error, // of nothing; changes since then are asked for
 	)
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -49,6 +52,15 @@ func newSecret(owner model.UserID, name string) *model.Secret {
 	return s
 }
 
+// everything returns the state of the database for one who knows nothing of it.
+func everything(t *testing.T, s *store.Store) store.Changes {
+	t.Helper()
+	all, err := s.Changes(t.Context(), store.Revision{})
+	require.NoError(t, err)
+	assert.True(t, all.Full)
+	return all
+}
+
 func TestVerbs(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, db string) {
 		ctx := t.Context()
@@ -57,8 +69,7 @@ func TestVerbs(t *testing.T) {
 		assert.NotZero(t, ann.ID)
 
 		p := newPolicy(ann.ID, "read")
-		before, _, err := s.AllPolicies(ctx, 0)
-		require.NoError(t, err)
+		before := everything(t, s).Now.Number
 		assert.NotZero(t, before, "0 is what nobody has seen anything of")
 		now, err := s.Policies.Create(ctx, p)
 		require.NoError(t, err)
@@ -115,17 +126,12 @@ func TestVerbs(t *testing.T) {
 		now, err = s.Policies.DeleteCollection(ctx, ann.ID)
 		require.NoError(t, err)
 		assert.Zero(t, now, "nothing was there")
-		version, all, err := s.AllPolicies(ctx, 0)
+		all := everything(t, s)
+		assert.Equal(t, before+10, all.Now.Number)
+		require.Len(t, all.Policies, 1)
+		assert.Equal(t, bob.ID, all.Policies[0].OwnerID)
+		_, err = policy.Parse(all.Policies[0].Document)
 		require.NoError(t, err)
-		assert.Equal(t, before+10, version)
-		require.Len(t, all, 1)
-		assert.Equal(t, "bob", all[0].Username)
-		_, err = policy.Parse(all[0].Document)
-		require.NoError(t, err)
-		version, all, err = s.AllPolicies(ctx, version)
-		require.NoError(t, err)
-		assert.Equal(t, before+10, version)
-		assert.Empty(t, all, "it is known")
 	})
 }
 
@@ -161,20 +167,23 @@ func TestDeletingAUserDeletesAllThatItOwns(t *testing.T) {
 			_, err = s.Policies.Create(ctx, newPolicy(user.ID, "read"))
 			require.NoError(t, err)
 		}
-		secretsBefore, _, err := s.AllSecrets(ctx, 0)
-		require.NoError(t, err)
+		before := everything(t, s)
 
 		now, err := s.Users.Delete(ctx, "ann")
 		require.NoError(t, err)
-		assert.Equal(t, secretsBefore+1, now.Secrets)
-		version, secrets, err := s.AllSecrets(ctx, 0)
+		assert.Equal(t, before.Now.Number+1, now, "of both at once")
+		left, err := s.Changes(ctx, before.Now)
 		require.NoError(t, err)
-		assert.Equal(t, now.Secrets, version)
-		require.Len(t, secrets, 1)
-		assert.Equal(t, "bob", secrets[0].Username)
-		_, policies, err := s.AllPolicies(ctx, 0)
-		require.NoError(t, err)
-		assert.Len(t, policies, 1)
+		assert.Equal(t, now, left.Now.Number)
+		assert.False(t, left.Full)
+		assert.Equal(t, []model.SecretID{before.Secrets[0].ID}, left.DeletedSecrets)
+		assert.Equal(t, []model.PolicyID{before.Policies[0].ID}, left.DeletedPolicies)
+		assert.Empty(t, left.Secrets)
+		assert.Empty(t, left.Policies)
+		all := everything(t, s)
+		require.Len(t, all.Secrets, 1)
+		assert.Equal(t, bob.ID, all.Secrets[0].OwnerID)
+		require.Len(t, all.Policies, 1)
 
 		_, err = s.Secrets.Create(ctx, newSecret(ann.ID, "late"))
 		require.ErrorIs(t, err, store.ErrNotFound, "the owner is gone")
@@ -186,14 +195,14 @@ func TestDeletingAUserDeletesAllThatItOwns(t *testing.T) {
 		require.NoError(t, err)
 		carl := newUser(t, s, "carl")
 		assert.Greater(t, carl.ID, bob.ID)
-		version, secrets, err = s.AllSecrets(ctx, 0)
-		require.NoError(t, err)
-		assert.Greater(t, version, now.Secrets)
-		assert.Empty(t, secrets)
+		all = everything(t, s)
+		assert.Greater(t, all.Now.Number, now)
+		assert.Empty(t, all.Secrets)
 	})
 }
 
-// Revision N is exactly the state after change N: N+1 never becomes visible before N, and no snapshot lies in between.
+// Revision N is exactly the state after change N: N+1 never becomes visible before N, and no
+// snapshot lies in between.
 func TestConcurrentWritersAndSnapshots(t *testing.T) {
 	const writers, each = 8, 12
 	dbtest.Each(t, func(t *testing.T, db string) {
@@ -203,8 +212,7 @@ func TestConcurrentWritersAndSnapshots(t *testing.T) {
 			another = open(t, db)
 		}
 		owner := newUser(t, s, "ann")
-		first, _, err := s.AllPolicies(t.Context(), 0)
-		require.NoError(t, err)
+		first := everything(t, s).Now
 
 		var mu sync.Mutex
 		made := make(map[uint64]string) // the name that each revision added
@@ -231,37 +239,38 @@ func TestConcurrentWritersAndSnapshots(t *testing.T) {
 				}
 			})
 		}
+		// Whoever adds increments together has what is there, at each revision.
 		readers.Go(func() {
-			last := first
+			last, policies := first, 0
 			for done.Err() == nil {
-				now, all, err := another.AllPolicies(t.Context(), 0)
-				if !assert.NoError(t, err) {
+				c, err := another.Changes(t.Context(), last)
+				if !assert.NoError(t, err) || !assert.False(t, c.Full) {
 					return
 				}
-				assert.GreaterOrEqual(t, now, last)
-				assert.EqualValues(t, now-first, len(all), "at revision %d", now)
-				last = now
+				policies += len(c.Policies)
+				assert.GreaterOrEqual(t, c.Now.Number, last.Number)
+				assert.EqualValues(t, c.Now.Number-first.Number, policies, "at revision %v", c.Now)
+				last = c.Now
 			}
 		})
 		wg.Wait()
 		stop()
 		readers.Wait()
 
-		now, all, err := s.AllPolicies(t.Context(), 0)
-		require.NoError(t, err)
-		assert.EqualValues(t, first+writers*each, now)
-		assert.Len(t, all, writers*each)
+		all := everything(t, s)
+		assert.EqualValues(t, first.Number+writers*each, all.Now.Number)
+		assert.Len(t, all.Policies, writers*each)
 		assert.Len(t, made, writers*each)
 	})
 }
 
-// The connection of a transaction whose context ends is closed, and the database in memory must not go with it.
+// The connection of a transaction whose context ends is closed, and the database in memory must not
+// go with it.
 func TestMemoryOutlivesItsConnections(t *testing.T) {
 	t.Parallel()
 	s := open(t, "memory")
 	ann := newUser(t, s, "ann")
-	first, _, err := s.AllPolicies(t.Context(), 0)
-	require.NoError(t, err)
+	first := everything(t, s).Now.Number
 	for i := range 50 {
 		ctx, cancel := context.WithCancel(t.Context())
 		go cancel() // now or a little later: somewhere in the middle
@@ -270,13 +279,40 @@ func TestMemoryOutlivesItsConnections(t *testing.T) {
 			assert.ErrorIs(t, err, context.Canceled)
 		}
 	}
-	_, err = s.Users.Get(t.Context(), "ann")
+	_, err := s.Users.Get(t.Context(), "ann")
 	require.NoError(t, err)
 	count, err := s.Policies.Count(t.Context(), ann.ID)
 	require.NoError(t, err)
-	version, _, err := s.AllPolicies(t.Context(), 0)
-	require.NoError(t, err)
-	assert.EqualValues(t, int64(first)+count, version, "each change that was made, and no other, has counted")
+	assert.EqualValues(t, int64(first)+count, everything(t, s).Now.Number, "each change that was made, and no other, has counted")
+}
+
+// Writers beyond those that can have their turn soon are told so at once.
+func TestTooManyWriters(t *testing.T) {
+	t.Parallel()
+	s := open(t, "memory")
+	ann := newUser(t, s, "ann")
+	const writers = 1000
+	errs := make(chan error, writers)
+	begin := make(chan struct{})
+	for i := range writers {
+		go func() {
+			<-begin
+			_, err := s.Policies.Create(t.Context(), newPolicy(ann.ID, fmt.Sprint("p", i)))
+			errs <- err
+		}()
+	}
+	close(begin)
+	created, busy := 0, 0
+	for range writers {
+		if err := <-errs; errors.Is(err, store.ErrBusy) {
+			busy++
+		} else if assert.NoError(t, err) {
+			created++
+		}
+	}
+	assert.Positive(t, busy)
+	assert.GreaterOrEqual(t, created, 128)
+	assert.Len(t, everything(t, s).Policies, created)
 }
 
 func TestTwoStartsAtOnce(t *testing.T) {
@@ -285,7 +321,7 @@ func TestTwoStartsAtOnce(t *testing.T) {
 			t.Skip("every start has a database of its own")
 		}
 		var mu sync.Mutex
-		versions := make(map[uint64]int)
+		revisions := make(map[store.Revision]int)
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
@@ -293,16 +329,33 @@ func TestTwoStartsAtOnce(t *testing.T) {
 				if !assert.NoError(t, err) {
 					return
 				}
-				version, _, err := s.AllSecrets(t.Context(), 0)
+				now, err := s.Revision(t.Context())
 				assert.NoError(t, errors.Join(err, s.Close()))
 				mu.Lock()
 				defer mu.Unlock()
-				versions[version]++
+				revisions[now]++
 			})
 		}
 		wg.Wait()
-		assert.Len(t, versions, 1, "only one of them has made the tables")
+		assert.Len(t, revisions, 1, "only one of them has made the tables")
 	})
+}
+
+// There are keys in it.
+func TestSQLiteFileIsPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such permissions")
+	}
+	path := filepath.Join(t.TempDir(), "iam.db")
+	newUser(t, open(t, "sqlite:"+path), "ann")
+	files, err := filepath.Glob(path + "*")
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode(), file)
+	}
 }
 
 func TestOpenErrors(t *testing.T) {
@@ -317,7 +370,7 @@ func TestOpenErrors(t *testing.T) {
 		"no file":  {"sqlite:", `want memory, sqlite:<file>`},
 		"mysql":    {"mysql:root@tcp(127.0.0.1:3306)", "store: mysql: invalid DSN"},
 		"postgres": {"postgres:", `want memory`},
-		"no such":  {"sqlite:/nonexistent/iam.db", "unable to open database file"},
+		"no such":  {"sqlite:/nonexistent/iam.db", "no such file or directory"},
 		"nobody":   {"mysql:root@tcp(127.0.0.1:1)/iam", "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {

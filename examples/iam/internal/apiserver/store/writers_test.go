@@ -13,7 +13,8 @@ import (
 	"github.com/gracekit/gracekit/examples/iam/internal/model"
 )
 
-// Writers wait for each other. That one is the victim of a deadlock is no error a client should see.
+// Writers wait for each other. That one is the victim of a deadlock is no error a client should
+// see.
 func TestWritersDoNotFailBecauseOfEachOther(t *testing.T) {
 	const writers, rounds = 8, 20
 	dbtest.Each(t, func(t *testing.T, db string) {
@@ -31,7 +32,7 @@ func TestWritersDoNotFailBecauseOfEachOther(t *testing.T) {
 					user := &model.User{PasswordHash: "not a hash"}
 					user.Name = fmt.Sprint("user", (w+i)%5)
 					mustWrite(t, s.Users.Create(ctx, user))
-					_, err := s.Users.Update(ctx, user, "email")
+					_, _, err := s.Users.Update(ctx, user, "email")
 					mustWrite(t, err)
 					if user.ID != 0 {
 						_, err = s.Policies.Create(ctx, newPolicy(user.ID, "p"))

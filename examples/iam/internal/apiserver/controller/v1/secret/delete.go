@@ -1,0 +1,17 @@
+package secret
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller"
+	"github.com/gracekit/gracekit/examples/iam/internal/model"
+)
+
+// Delete answers 204.
+func (s Controller) Delete(c *gin.Context) (any, error) {
+	id, err := controller.ID[model.SecretKind](c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Service.Delete(c.Request.Context(), controller.Caller(c), id)
+}

@@ -1,0 +1,16 @@
+package user
+
+import (
+	"github.com/gin-gonic/gin"
+
+	"github.com/gracekit/gracekit/examples/iam/internal/apiserver/controller"
+)
+
+// Create answers 201 with the user.
+func (u Controller) Create(c *gin.Context) (any, error) {
+	var b body
+	if err := controller.Read(c, &b); err != nil {
+		return nil, err
+	}
+	return u.Service.Create(c.Request.Context(), controller.Caller(c), b.UserSpec)
+}
