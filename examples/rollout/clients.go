@@ -3,18 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
-	"regexp"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 const (
@@ -28,56 +20,81 @@ const (
 	pauseAfterFailure = 20 * time.Millisecond
 )
 
-// clients call the service in closed loops: each of their workers sends its next request when the last one is answered.
+// clients call the service, and record what becomes of each request.
 type clients struct {
+	all     []client
 	workers sync.WaitGroup
 	done    chan struct{} // closed when the workers are to end
 
-	mu        sync.Mutex
-	latencies []time.Duration // of the requests that were answered
-	errors    map[string]int
-	failures  int
+	mu    sync.Mutex
+	total int
+	tally *tally
+}
+
+// A client makes requests on its own connections. Several workers use it at the same time.
+type client struct {
+	call  func(ctx context.Context, payload []byte) error
+	close func()
 }
 
 // startClients starts workers, which end with stop or ctx.
-func startClients(ctx context.Context, cfg config, traffic string, dial func(context.Context) (net.Conn, error)) (*clients, error) {
-	c := &clients{done: make(chan struct{}), errors: map[string]int{}}
+func startClients(ctx context.Context, cfg config, e experiment, b balancer) (*clients, error) {
+	c := &clients{done: make(chan struct{}), tally: newTally()}
 	for range cfg.clients {
-		call, closeConnections, err := newClient(traffic, dial)
+		one, err := newClient(e.Traffic, b)
 		if err != nil {
 			c.stop()
 			return nil, err
 		}
-		var client sync.WaitGroup
-		for range cfg.parallel {
-			client.Add(1)
-			c.workers.Go(func() {
-				defer client.Done()
-				c.work(ctx, call)
-			})
+		c.all = append(c.all, one)
+		if e.Traffic == trafficHTTP2Shared { // as by a proxy: all have the same connections
+			break
 		}
-		c.workers.Go(func() {
-			client.Wait()
-			closeConnections()
-		})
+	}
+	if e.Load == loadOpen {
+		c.workers.Go(func() { c.sendAtRate(ctx, cfg.rate) })
+		return c, nil
+	}
+	for n := range cfg.clients * cfg.parallel {
+		one := c.all[n%len(c.all)]
+		c.workers.Go(func() { c.sendOneByOne(ctx, one) })
 	}
 	return c, nil
 }
 
-func (c *clients) work(ctx context.Context, call func(context.Context, []byte) error) {
+// newClient returns a client of the kind that traffic says.
+func newClient(traffic string, b balancer) (client, error) {
+	switch traffic {
+	case trafficHTTP10:
+		return newHTTP10Client(b), nil
+	case trafficHTTP2Shared:
+		return newSharedHTTP2Client(b.(*ownBalancer)), nil
+	case trafficHTTP3, trafficHTTP3Again:
+		return newHTTP3Client(traffic, b.(*ownBalancer)), nil
+	case trafficUnary, trafficStream:
+		return newGRPCClient(traffic, b)
+	default:
+		return newHTTPClient(traffic, b), nil
+	}
+}
+
+// sendOneByOne is a closed loop: the next request is sent when the last one is answered.
+func (c *clients) sendOneByOne(ctx context.Context, one client) {
 	for c.goesOn(ctx) {
-		payload := bytes.Repeat([]byte{byte(rand.IntN(256))}, 1+rand.IntN(1024))
-		begin := time.Now()
-		callCtx, cancel := context.WithTimeout(ctx, requestTimeout)
-		err := call(callCtx, payload)
-		cancel()
-		if ctx.Err() != nil {
-			return // this request was given up by us, which is nobody's failure
-		}
-		c.record(time.Since(begin), err)
-		if err != nil {
+		if c.send(ctx, one, time.Now()) != nil {
 			time.Sleep(pauseAfterFailure)
 		}
+	}
+}
+
+// sendAtRate is an open loop: a request is sent when it is due, whatever became of the others. Its
+// latency counts from when it was due.
+func (c *clients) sendAtRate(ctx context.Context, rate int) {
+	begin := time.Now()
+	for n := 0; c.goesOn(ctx); n++ {
+		due := begin.Add(time.Duration(n) * time.Second / time.Duration(rate))
+		time.Sleep(time.Until(due))
+		c.workers.Go(func() { _ = c.send(ctx, c.all[n%len(c.all)], due) })
 	}
 }
 
@@ -88,108 +105,61 @@ func (c *clients) goesOn(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	default:
-		requests, _ := c.count()
-		return requests < maxRequests
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.total++
+		return c.total <= maxRequests
 	}
 }
 
-func (c *clients) record(latency time.Duration, err error) {
+func (c *clients) send(ctx context.Context, one client, begin time.Time) error {
+	payload := bytes.Repeat([]byte{byte(rand.IntN(256))}, 1+rand.IntN(1024))
+	callCtx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	err := one.call(callCtx, payload)
+	if ctx.Err() != nil {
+		return err // given up by this program, not lost by the service
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil {
-		c.latencies = append(c.latencies, latency)
-		return
-	}
-	c.failures++
-	c.errors[withoutPorts(err)]++
+	c.tally.add(time.Since(begin), err)
+	return err
 }
 
-var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
-
-// withoutPorts makes errors countable.
-func withoutPorts(err error) string { return port.ReplaceAllString(err.Error(), "replica") }
-
+// count returns what there was since the last tally.
 func (c *clients) count() (requests, failures int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.latencies) + c.failures, c.failures
+	return c.tally.requests(), c.tally.failures
 }
 
-// waitFor returns when so many requests were made.
-func (c *clients) waitFor(ctx context.Context, requests int) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if n, _ := c.count(); n >= requests {
-			return nil
+// measureQuiet returns what becomes of requests for so long, and until there are enough of them.
+// From then on they are counted anew.
+func (c *clients) measureQuiet(ctx context.Context, least time.Duration) (*tally, error) {
+	const enough = 100
+	for wait := least; ; wait = 10 * time.Millisecond {
+		if err := sleep(ctx, wait); err != nil {
+			return nil, err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
+		if requests, _ := c.count(); requests >= enough {
+			break
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	quiet := c.tally
+	c.tally = newTally()
+	return quiet, nil
 }
 
-type result struct {
-	latencies []time.Duration
-	errors    map[string]int
-	failures  int
-}
-
-// stop waits for the requests in flight and returns what became of all of them.
-func (c *clients) stop() result {
+// stop waits for the requests in flight and returns the last tally.
+func (c *clients) stop() *tally {
 	close(c.done)
 	c.workers.Wait()
-	return result{c.latencies, c.errors, c.failures}
-}
-
-// newClient returns a function that makes one request, for use by several workers, who share its connections.
-func newClient(traffic string, dial func(context.Context) (net.Conn, error)) (call func(context.Context, []byte) error, closeConnections func(), err error) {
-	if traffic == trafficHTTP1 || traffic == trafficHTTP2 {
-		transport := &http.Transport{
-			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-			MaxIdleConnsPerHost: 1000,
-			Protocols:           protocols(traffic),
-		}
-		client := &http.Client{Transport: transport}
-		return func(ctx context.Context, payload []byte) error { return post(ctx, client, payload) }, transport.CloseIdleConnections, nil
+	for _, one := range c.all {
+		one.close()
 	}
-	conn, err := grpc.NewClient("passthrough:///service",
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx) }))
-	if err != nil {
-		return nil, nil, err
-	}
-	invoke := callUnary
-	if traffic == trafficStream {
-		invoke = callStream
-	}
-	return func(ctx context.Context, payload []byte) error { return invoke(ctx, conn, payload) }, func() { _ = conn.Close() }, nil
-}
-
-// post sends a request that may not be sent twice: POST is not idempotent, and a body that is a mere io.Reader leaves net/http without
-// a GetBody to make another one with.
-func post(ctx context.Context, client *http.Client, payload []byte) error {
-	body := struct{ io.Reader }{bytes.NewReader(payload)}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://service/", body)
-	if err != nil {
-		return err
-	}
-	req.ContentLength = int64(len(payload))
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
-	}
-	return checkAnswer(answer, payload)
+	return c.tally
 }
 
 func checkAnswer(got, want []byte) error {

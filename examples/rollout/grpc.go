@@ -5,31 +5,61 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gracekit/gracekit/shutdown"
 )
 
-// The gRPC service echoes, in one answer or message by message. Its description is written by hand and its messages are those of
-// protobuf itself, so that no generated code is needed.
+// The gRPC service echoes, in one answer or message by message. Its description is written by hand
+// and its messages are those of protobuf itself, so that no generated code is needed.
 var echoService = grpc.ServiceDesc{
 	ServiceName: "gracekit.rollout.Echo",
 	HandlerType: (*any)(nil),
 	Methods:     []grpc.MethodDesc{{MethodName: "Unary", Handler: echoUnary}},
-	Streams:     []grpc.StreamDesc{{StreamName: "Stream", Handler: echoStream, ServerStreams: true, ClientStreams: true}},
+	Streams: []grpc.StreamDesc{{
+		StreamName: "Stream", Handler: echoStream, ServerStreams: true, ClientStreams: true,
+	}},
 }
 
 // streamMessages is how many messages a streaming call sends and gets back, one by one.
 const streamMessages = 5
 
-func newGRPCServer(work time.Duration) *grpc.Server {
+func newGRPCServer(cfg replicaConfig, l net.Listener) server {
 	srv := grpc.NewServer()
-	srv.RegisterService(&echoService, work)
-	return srv
+	srv.RegisterService(&echoService, cfg.Work)
+	return server{
+		serve: func() error { return srv.Serve(l) },
+		//gracevet:ignore gracefulstop the experiment shows what GracefulStop does by itself
+		stop:  func(context.Context) error { srv.GracefulStop(); return nil },
+		addTo: func(gs *shutdown.GracefulShutdown) error { return gs.GoGRPC("grpc", srv, l) },
+	}
 }
 
-func echoUnary(work any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func newGRPCClient(traffic string, b balancer) (client, error) {
+	conn, err := grpc.NewClient("passthrough:///service",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return b.dial(ctx)
+		}))
+	if err != nil {
+		return client{}, err
+	}
+	invoke := callUnary
+	if traffic == trafficStream {
+		invoke = callStream
+	}
+	call := func(ctx context.Context, payload []byte) error { return invoke(ctx, conn, payload) }
+	return client{call, func() { _ = conn.Close() }}, nil
+}
+
+func echoUnary(
+	work any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+) (any, error) {
 	m := new(wrapperspb.BytesValue)
 	if err := decode(m); err != nil {
 		return nil, err
@@ -55,7 +85,8 @@ func echoStream(work any, stream grpc.ServerStream) error {
 
 func callUnary(ctx context.Context, conn *grpc.ClientConn, payload []byte) error {
 	answer := new(wrapperspb.BytesValue)
-	if err := conn.Invoke(ctx, "/gracekit.rollout.Echo/Unary", wrapperspb.Bytes(payload), answer); err != nil {
+	err := conn.Invoke(ctx, "/gracekit.rollout.Echo/Unary", wrapperspb.Bytes(payload), answer)
+	if err != nil {
 		return err
 	}
 	return checkAnswer(answer.Value, payload)
@@ -67,7 +98,8 @@ func callStream(ctx context.Context, conn *grpc.ClientConn, payload []byte) erro
 		return err
 	}
 	for n := range streamMessages {
-		if err := stream.SendMsg(wrapperspb.Bytes(payload)); err != nil && !errors.Is(err, io.EOF) { // after EOF, RecvMsg tells why
+		err := stream.SendMsg(wrapperspb.Bytes(payload))
+		if err != nil && !errors.Is(err, io.EOF) { // after EOF, RecvMsg tells why
 			return err
 		}
 		answer := new(wrapperspb.BytesValue)

@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"go.uber.org/fx"
 
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
@@ -19,108 +21,133 @@ import (
 // grace is how long a replica may take to stop, in every way of stopping but kill.
 const grace = 25 * time.Second
 
-// runReplica is main in the processes that serve. It announces its address on stdout when it accepts connections and can be
-// stopped, and returns when it has stopped. It does not outlive the program that started it: that holds the other end of stdin.
-func runReplica(args []string, stdin io.Reader, stdout io.Writer) error {
-	cfg, err := parseFlags(args, io.Discard)
-	if err != nil {
-		return err
-	}
+// A replicaConfig is what a replica is told when it is started.
+type replicaConfig struct {
+	Address     string
+	Traffic     string
+	Stop        string
+	Work, Delay time.Duration
+}
+
+// runReplica is main in the processes that serve. It writes a line to stdout when it accepts
+// connections and can be stopped, and returns when it has stopped. With gracekit it then writes the
+// report of its stop, as JSON.
+func runReplica(cfg replicaConfig, stdin io.Reader, stdout io.Writer) error {
 	go func() {
 		_, _ = io.Copy(io.Discard, stdin)
 		os.Exit(1)
 	}()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	announce := func() { fmt.Fprintln(stdout, cfg.Address) }
+	switch cfg.Stop {
+	case stopGracekit:
+		return stopWithGracekit(cfg, announce, stdout)
+	case stopFx:
+		return stopWithFx(cfg, announce)
+	default:
+		return stopByHand(cfg, announce)
+	}
+}
+
+func stopWithGracekit(cfg replicaConfig, announce func(), stdout io.Writer) error {
+	gs := shutdown.New(shutdown.Grace(grace), shutdown.Delay(cfg.Delay))
+	srv, err := newServer(cfg, gs.Draining())
 	if err != nil {
 		return err
 	}
-	announce := func() { fmt.Fprintln(stdout, listener.Addr()) }
-
-	if traffic := cfg.traffic[0]; traffic == trafficHTTP1 || traffic == trafficHTTP2 {
-		return serveHTTP(cfg, listener, announce)
+	if err := srv.addTo(gs); err != nil {
+		return err
 	}
-	return serveGRPC(cfg, listener, announce)
-}
-
-func serveHTTP(cfg config, listener net.Listener, announce func()) error {
-	srv := &http.Server{
-		Handler:           echoHandler(cfg.work),
-		ReadHeaderTimeout: 30 * time.Second,
-		Protocols:         protocols(cfg.traffic[0]),
+	if err := gs.AddManager(posixsignal.New()); err != nil {
+		return err
 	}
-	if cfg.stop[0] == stopGracekit {
-		gs := shutdown.New(shutdown.Grace(grace), shutdown.Delay(cfg.delay))
-		gs.GoHTTP("http", srv, listener)
-		return stopWithGracekit(gs, announce)
-	}
-	return stopByHand(cfg, func() error { return srv.Serve(listener) }, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), grace)
-		defer cancel()
-		return srv.Shutdown(ctx)
-	}, announce)
-}
-
-func serveGRPC(cfg config, listener net.Listener, announce func()) error {
-	srv := newGRPCServer(cfg.work)
-	if cfg.stop[0] == stopGracekit {
-		gs := shutdown.New(shutdown.Grace(grace), shutdown.Delay(cfg.delay))
-		gs.GoGRPC("grpc", srv, listener)
-		return stopWithGracekit(gs, announce)
-	}
-	return stopByHand(cfg, func() error { return srv.Serve(listener) }, func() error {
-		srv.GracefulStop()
-		return nil
-	}, announce)
-}
-
-func stopWithGracekit(gs *shutdown.GracefulShutdown, announce func()) error {
-	gs.AddManager(posixsignal.New())
-	if err := gs.Start(context.Background()); err != nil { // what was refused before, too
+	if err := gs.Start(context.Background()); err != nil {
 		return err
 	}
 	announce()
-	return gs.Wait()
+	return errors.Join(gs.Wait(), json.NewEncoder(stdout).Encode(gs.Report()))
 }
 
-// stopByHand is what one finds in many services, written with care: the signal is registered before anything is served, and main
-// waits for Shutdown, not for Serve.
-func stopByHand(cfg config, serve, shutdown func() error, announce func()) error {
+// stopWithFx has the hooks of fx's documentation. It has no place for a delay.
+func stopWithFx(cfg replicaConfig, announce func()) error {
+	srv, err := newServer(cfg, nil)
+	if err != nil {
+		return err
+	}
+	fx.New(fx.NopLogger, fx.StopTimeout(grace), fx.Invoke(func(lc fx.Lifecycle) {
+		lc.Append(fx.Hook{
+			OnStart: func(context.Context) error {
+				go func() { _ = srv.serve() }()
+				announce()
+				return nil
+			},
+			OnStop: srv.stop,
+		})
+	})).Run()
+	return nil
+}
+
+// stopByHand is what one finds in many services, written with care: the signal is registered before
+// anything is served, and main waits for Shutdown, not for Serve. With a sleep, health checks fail
+// from the signal on.
+func stopByHand(cfg replicaConfig, announce func()) error {
+	draining := make(chan struct{})
+	srv, err := newServer(cfg, draining)
+	if err != nil {
+		return err
+	}
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
 	served := make(chan error, 1)
-	go func() { served <- serve() }()
+	go func() { served <- srv.serve() }()
 	announce()
 	select {
 	case err := <-served:
 		return err
 	case <-terminate:
 	}
-	if cfg.stop[0] == stopSleep {
-		time.Sleep(cfg.delay)
+	if cfg.Stop == stopSleep {
+		close(draining)
+		time.Sleep(cfg.Delay)
 	}
-	return shutdown()
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return srv.stop(ctx)
 }
 
-// echoHandler answers with what it was sent.
-func echoHandler(work time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+// A server is what the ways of stopping need of an HTTP, HTTP/3 or gRPC server.
+type server struct {
+	serve func() error
+	stop  func(context.Context) error
+	addTo func(*shutdown.GracefulShutdown) error
+}
+
+// newServer listens. Health checks fail when draining is closed.
+func newServer(cfg replicaConfig, draining <-chan struct{}) (server, error) {
+	if isHTTP3(cfg.Traffic) {
+		conn, err := whenFree(cfg.Address, net.ListenPacket, "udp")
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
+			return server{}, err
 		}
-		pretendToWork(work)
-		_, _ = w.Write(body)
-	})
+		return newHTTP3Server(cfg, conn, draining)
+	}
+	l, err := whenFree(cfg.Address, net.Listen, "tcp")
+	if err != nil {
+		return server{}, err
+	}
+	if cfg.Traffic == trafficUnary || cfg.Traffic == trafficStream {
+		return newGRPCServer(cfg, l), nil
+	}
+	return newHTTPServer(cfg, l, draining), nil
 }
 
-// pretendToWork takes so long on average, and up to twice as long.
-func pretendToWork(average time.Duration) { time.Sleep(rand.N(2*average + 1)) }
-
-// protocols are those of a server or a client. HTTP/2 is spoken without TLS, with the same frames.
-func protocols(traffic string) *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(traffic == trafficHTTP1)
-	p.SetUnencryptedHTTP2(traffic == trafficHTTP2)
-	return p
+// whenFree waits for the address, which the replica before this one may still have.
+func whenFree[T any](
+	addr string, listen func(network, address string) (T, error), network string,
+) (T, error) {
+	for end := time.Now().Add(2 * grace); ; time.Sleep(2 * time.Millisecond) {
+		l, err := listen(network, addr)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+			return l, err
+		}
+	}
 }

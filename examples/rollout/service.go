@@ -1,124 +1,145 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"strings"
-	"syscall"
 	"time"
 )
 
-// A service is what is replaced: replicas, each a process of its own, behind a balancer. Only one goroutine uses it.
+// A service is what is replaced: replicas, each a process of its own, behind a balancer. Only one
+// goroutine uses it.
 type service struct {
-	args     []string // of each replica
-	way      string   // how they are stopped
-	stderr   io.Writer
-	balancer *balancer
-	replicas []*replica
+	template  replicaConfig // of each replica, without its address
+	mode      string
+	stderr    io.Writer
+	addresses *addresses
+	balancer  balancer
+	replicas  []*replica
+	spare     string // the address of the next replica, in modeSurge
+	report    []byte // of the last replica that was stopped with gracekit
 }
 
-func startService(ctx context.Context, cfg config, traffic, way string, stderr io.Writer) (*service, error) {
-	s := &service{
-		args:     []string{"-traffic", traffic, "-stop", way, "-work", cfg.work.String(), "-lag", cfg.lag.String(), "-delay", cfg.delay.String()},
-		way:      way,
-		stderr:   stderr,
-		balancer: &balancer{lag: cfg.lag},
+func startService(
+	ctx context.Context, cfg config, e experiment, stop string, stderr io.Writer,
+) (_ *service, err error) {
+	addresses, err := reserve(cfg.replicas+1, isHTTP3(e.Traffic))
+	if err != nil {
+		return nil, err
 	}
-	for range cfg.replicas {
-		r, err := startReplica(ctx, s.args, stderr)
+	s := &service{
+		template:  replicaConfig{Traffic: e.Traffic, Stop: stop, Work: cfg.work, Delay: cfg.delay},
+		mode:      e.Mode,
+		stderr:    stderr,
+		addresses: addresses,
+		spare:     addresses.all[cfg.replicas],
+	}
+	defer func() {
 		if err != nil {
-			s.kill()
+			s.close()
+		}
+	}()
+	used := addresses.all[:cfg.replicas]
+	for _, addr := range used {
+		r, err := startReplica(ctx, s.at(addr), stderr)
+		if err != nil {
 			return nil, err
 		}
 		s.replicas = append(s.replicas, r)
-		s.balancer.endpoints = append(s.balancer.endpoints, r.addr)
 	}
-	return s, nil
+	if e.Mode == modeSurge {
+		used = addresses.all
+	}
+	s.balancer, err = startBalancer(ctx, cfg, e, used, len(s.replicas))
+	return s, err
 }
 
-// replace starts a new replica and, when it is ready, stops the i-th, as a Deployment with maxSurge 1 and maxUnavailable 0 does. The
-// balancer is told of both when they happen, and learns it late. It returns how long the old one took to end.
-func (s *service) replace(ctx context.Context, i int) (seconds, error) {
-	fresh, err := startReplica(ctx, s.args, s.stderr)
+func (s *service) at(addr string) replicaConfig {
+	c := s.template
+	c.Address = addr
+	return c
+}
+
+// replaceAll replaces one replica after the other, until there were enough replacements and
+// requests. It tells how long each stop took.
+func (s *service) replaceAll(
+	ctx context.Context, cfg config, c *clients, tell func(stop time.Duration),
+) error {
+	for n := 0; ; n++ {
+		if requests, _ := c.count(); n >= cfg.replacements && requests >= cfg.requests {
+			return nil
+		}
+		replace := s.surge
+		if s.mode == modeSamePort {
+			replace = s.replaceInPlace
+		}
+		stop, err := replace(ctx, n%cfg.replicas)
+		if err != nil {
+			return err
+		}
+		tell(stop)
+	}
+}
+
+// surge starts a new replica and, when the balancer sends requests to it, stops the i-th, as a
+// Deployment with maxSurge 1 and maxUnavailable 0 does. It returns how long the old one took to
+// end.
+func (s *service) surge(ctx context.Context, i int) (time.Duration, error) {
+	fresh, err := startReplica(ctx, s.at(s.spare), s.stderr)
 	if err != nil {
 		return 0, err
 	}
 	old := s.replicas[i]
-	s.replicas[i] = fresh
-	added := s.balancer.learn(with(fresh.addr))
+	s.replicas[i], s.spare = fresh, old.addr
+	defer old.kill()
+	if err := errors.Join(s.balancer.add(fresh.addr), s.balancer.settle(ctx)); err != nil {
+		return 0, err
+	}
+	stop, err := s.stop(old)
+	return stop, errors.Join(err, s.balancer.settle(ctx))
+}
 
+// replaceInPlace stops the i-th replica, and starts one that waits for its port.
+func (s *service) replaceInPlace(ctx context.Context, i int) (time.Duration, error) {
+	type started struct {
+		replica *replica
+		err     error
+	}
+	old := s.replicas[i]
+	defer old.kill()
+	starting := make(chan started, 1)
+	go func() {
+		r, err := startReplica(ctx, s.at(old.addr), s.stderr)
+		starting <- started{r, err}
+	}()
+	stop, err := s.stop(old)
+	if err != nil {
+		old.kill() // so that its port is free
+	}
+	fresh := <-starting
+	if fresh.err == nil {
+		s.replicas[i] = fresh.replica
+	}
+	return stop, errors.Join(err, fresh.err, s.balancer.add(old.addr), s.balancer.settle(ctx))
+}
+
+func (s *service) stop(old *replica) (time.Duration, error) {
+	if err := s.balancer.remove(old.addr); err != nil {
+		return 0, err
+	}
 	begin := time.Now()
-	removed := s.balancer.learn(without(old.addr))
-	err = old.stop(s.way)
-	drain := seconds(time.Since(begin).Seconds())
-	<-added
-	<-removed
-	return drain, errors.Join(err, ctx.Err())
+	err := old.stop(s.template.Stop)
+	s.report = old.report
+	return time.Since(begin), err
 }
 
-// kill ends what is still there when the experiment is over.
-func (s *service) kill() {
+// close ends what is still there when the experiment is over.
+func (s *service) close() {
+	if s.balancer != nil {
+		s.balancer.close()
+	}
 	for _, r := range s.replicas {
-		_ = r.stop(stopKill)
+		r.kill()
 	}
-}
-
-// A replica is this program again, as a process that serves.
-type replica struct {
-	cmd   *exec.Cmd
-	stdin io.Closer // while it is open, the replica lives
-	addr  string
-}
-
-// startReplica returns when the new process accepts connections. It is killed when ctx ends.
-func startReplica(ctx context.Context, args []string, stderr io.Writer) (*replica, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), replicaVariable+"=1")
-	cmd.Stderr = stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		_ = cmd.Process.Kill()
-		if waited := cmd.Wait(); waited != nil {
-			err = waited
-		}
-		return nil, fmt.Errorf("a replica did not start: %w", err)
-	}
-	return &replica{cmd: cmd, stdin: stdin, addr: strings.TrimSpace(line)}, nil
-}
-
-// stop returns when the process has ended, with an error if it did not end well.
-func (r *replica) stop(way string) error {
-	defer r.stdin.Close()
-	if way == stopKill {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait() // "signal: killed" is what was asked for
-		return nil
-	}
-	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	if err := r.cmd.Wait(); err != nil {
-		return fmt.Errorf("a replica ended with %w", err)
-	}
-	return nil
+	s.addresses.release()
 }

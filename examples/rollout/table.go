@@ -3,60 +3,67 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
 type seconds float64
 
-// A row is the outcome of one experiment.
+// A row is the outcome of one experiment with one way of stopping.
 type row struct {
-	Traffic      string         `json:"traffic"`
+	experiment
+
 	Stop         string         `json:"stop"`
 	Replacements int            `json:"replacements"`
-	Requests     int            `json:"requests"`
+	Requests     int            `json:"requests"` // while replicas were replaced, as all that follows
 	Failures     int            `json:"failures"`
-	P99          seconds        `json:"p99Seconds"` // of the requests that were answered
-	DrainMean    seconds        `json:"drainMeanSeconds"`
-	DrainMax     seconds        `json:"drainMaxSeconds"`
+	Kinds        map[string]int `json:"kinds,omitempty"` // how often requests were lost how
+	P50          seconds        `json:"p50Seconds"`      // of the requests that were answered
+	P99          seconds        `json:"p99Seconds"`
+	QuietP50     seconds        `json:"quietP50Seconds"` // before the first replacement
+	QuietP99     seconds        `json:"quietP99Seconds"`
+	StopMean     seconds        `json:"stopMeanSeconds"` // from SIGTERM to the end of the process
+	StopMax      seconds        `json:"stopMaxSeconds"`
 	Errors       map[string]int `json:"errors,omitempty"` // how often each occurred
+
+	quiet, during *tally
+	stops         []time.Duration
+	report        []byte // of the last stop, with gracekit
 }
 
-func newRow(traffic, stop string, r result, drains []seconds) row {
-	var sum seconds
-	for _, d := range drains {
+// summarize sets what is printed.
+func (r *row) summarize() {
+	r.Replacements = len(r.stops)
+	r.Requests, r.Failures = r.during.requests(), r.during.failures
+	r.Kinds, r.Errors = r.during.kinds, r.during.errors
+	r.P50, r.P99 = inSeconds(r.during.percentile(50)), inSeconds(r.during.percentile(99))
+	r.QuietP50, r.QuietP99 = inSeconds(r.quiet.percentile(50)), inSeconds(r.quiet.percentile(99))
+	var sum time.Duration
+	for _, d := range r.stops {
 		sum += d
 	}
-	return row{
-		Traffic:      traffic,
-		Stop:         stop,
-		Replacements: len(drains),
-		Requests:     len(r.latencies) + r.failures,
-		Failures:     r.failures,
-		P99:          seconds(percentile(r.latencies, 99).Seconds()),
-		DrainMean:    sum / seconds(len(drains)),
-		DrainMax:     slices.Max(drains),
-		Errors:       r.errors,
-	}
+	r.StopMean = inSeconds(sum) / seconds(len(r.stops))
+	r.StopMax = inSeconds(slices.Max(r.stops))
 }
 
-// percentile is the nearest-rank one. It sorts all.
-func percentile(all []time.Duration, p int) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	slices.Sort(all)
-	return all[(len(all)*p+99)/100-1]
-}
+func inSeconds(d time.Duration) seconds { return seconds(d.Seconds()) }
 
+// printTable prints Markdown that is aligned for a terminal, too.
 func printTable(rows []row, w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "traffic\tway of stopping\treplacements\trequests\tfailures\tp99\tdrain (mean)\tdrain (max)")
+	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	line := func(cells ...string) { fmt.Fprintf(t, "| %s\t|\n", strings.Join(cells, "\t| ")) }
+	line("balancer, traffic", "way of stopping", "replaced", "requests", "lost", "how",
+		"p50 (quiet)", "p99 (quiet)", "stop mean", "stop max")
+	line("---", "---", "--:", "--:", "--:", "---", "--:", "--:", "--:", "--:")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.1f ms\t%s s\t%s s\n", r.Traffic, r.wayOfStopping(), r.Replacements, r.Requests, r.Failures,
-			1000*r.P99, decimals(r.DrainMean), decimals(r.DrainMax))
+		line(r.experiment.String(), r.wayOfStopping(), strconv.Itoa(r.Replacements),
+			strconv.Itoa(r.Requests), strconv.Itoa(r.Failures), r.lostHow(),
+			beside(r.P50, r.QuietP50), beside(r.P99, r.QuietP99),
+			fmt.Sprintf("%.2f s", r.StopMean), fmt.Sprintf("%.2f s", r.StopMax))
 	}
 	_ = t.Flush() // like fmt.Fprintln: nobody is left to tell
 }
@@ -75,4 +82,20 @@ func (r row) wayOfStopping() string {
 	return r.Stop
 }
 
-func decimals(s seconds) string { return strconv.FormatFloat(float64(s), 'f', 2, 64) }
+// lostHow is "3 refused, 1 reset", the most frequent first.
+func (r row) lostHow() string {
+	kinds := slices.SortedFunc(maps.Keys(r.Kinds), func(a, b string) int {
+		if d := r.Kinds[b] - r.Kinds[a]; d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	for i, k := range kinds {
+		kinds[i] = strconv.Itoa(r.Kinds[k]) + " " + k
+	}
+	return strings.Join(kinds, ", ")
+}
+
+func beside(now, quiet seconds) string {
+	return fmt.Sprintf("%.1f (%.1f) ms", 1000*now, 1000*quiet)
+}
