@@ -18,7 +18,7 @@ var fenced = regexp.MustCompile("(?s)```go\n(.*?)```")
 func TestPagesShowTheirCode(t *testing.T) {
 	pages, err := filepath.Glob("*/README.md")
 	require.NoError(t, err)
-	require.Len(t, pages, 6)
+	require.Len(t, pages, 7)
 	for _, page := range pages {
 		t.Run(filepath.Dir(page), func(t *testing.T) {
 			var code strings.Builder

@@ -21,7 +21,8 @@ func after(logger *slog.Logger) http.Handler {
 	return r
 }
 
-// afterGetReqID gives the ID to what still asks middleware.GetReqID, such as chi's own Logger. It belongs inside reqid.Middleware.
+// afterGetReqID gives the ID to what still asks middleware.GetReqID, such as chi's own Logger. It
+// belongs inside reqid.Middleware.
 func afterGetReqID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := context.WithValue(r.Context(), middleware.RequestIDKey, reqid.FromContext(r.Context()))

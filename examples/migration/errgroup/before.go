@@ -1,4 +1,5 @@
-// Package errgroup moves from golang.org/x/sync/errgroup with a limit and an index to package concurrent.
+// Package errgroup moves from golang.org/x/sync/errgroup with a limit and an index to package
+// concurrent.
 package errgroup
 
 import (

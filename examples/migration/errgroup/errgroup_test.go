@@ -84,7 +84,8 @@ func TestTheSameError(t *testing.T) {
 	}
 }
 
-// The calls that an error comes too late for: with the check in before both stop, and the first error is the one that counts.
+// The calls that an error comes too late for: with the check in before both stop, and the first
+// error is the one that counts.
 func TestTheSameEndAfterAnError(t *testing.T) {
 	boom := errors.New("boom")
 	for name, f := range map[string]counter{"before": before, "after": after} {

@@ -4,7 +4,8 @@ import (
 	"github.com/gracekit/gracekit/objectmeta"
 )
 
-// afterCodec is built once, at start-up. Its defaults are iam's: alphabet a-z then 1-9 and 0, six characters at least, reversed.
+// afterCodec is built once, at start-up. Its defaults are iam's: alphabet a-z then 1-9 and 0, six
+// characters at least, reversed.
 func afterCodec() (*objectmeta.Hashids, error) {
 	return objectmeta.NewHashids("secret", "x20k5x")
 }
@@ -16,7 +17,8 @@ var secretIDs objectmeta.Codec // set by main: afterCodec
 
 func (afterKind) InstanceIDs() objectmeta.Codec { return secretIDs }
 
-// after is a row: no second column, no hook. ID is an integer in the database and secret-yj8m30 in JSON.
+// after is a row: no second column, no hook. ID is an integer in the database and secret-yj8m30 in
+// JSON.
 type after struct {
 	objectmeta.ObjectMeta[afterKind] `json:"metadata"`
 

@@ -14,7 +14,8 @@ import (
 	"github.com/gracekit/gracekit/objectmeta"
 )
 
-// asStored stands for go-hashids with iam's settings: it knows the codes that go-hashids made of some hundred numbers.
+// asStored stands for go-hashids with iam's settings: it knows the codes that go-hashids made of
+// some hundred numbers.
 type asStored map[int]string
 
 func (codes asStored) Encode(numbers []int) (string, error) {

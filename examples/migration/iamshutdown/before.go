@@ -19,6 +19,7 @@ func before(db *sql.DB, srv *http.Server, grpcServer *grpc.Server, grpcListener 
 	gs.AddShutdownManager(standin.NewPosixSignalManager())
 	gs.AddShutdownCallback(standin.ShutdownFunc(func(string) error {
 		_ = db.Close() // requests in flight fail from here on
+		//gracevet:ignore gracefulstop this is the code to be replaced
 		grpcServer.GracefulStop()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -51,7 +51,8 @@ func listen() net.Listener {
 	return l
 }
 
-// newServer prints its address when it listens, and when a request for /slow has come, which it answers when the test says so.
+// newServer prints its address when it listens, and when a request for /slow has come, which it
+// answers when the test says so.
 func newServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
@@ -94,8 +95,8 @@ func get(ctx context.Context, url string) (body string, closing bool, err error)
 	return string(text), resp.Close, err
 }
 
-// The request is cut off, and what Close says of the database is lost. On a busy machine Start's goroutine may not have registered the signals
-// even now, and the process is killed.
+// The request is cut off, and what Close says of the database is lost. On a busy machine Start's
+// goroutine may not have registered the signals even now, and the process is killed.
 func TestBefore(t *testing.T) {
 	t.Parallel()
 	p := process.Start(t, "before", "")
@@ -108,7 +109,8 @@ func TestBefore(t *testing.T) {
 	assert.Empty(t, stderr)
 }
 
-// During the Delay new requests are served and told to leave, the one in flight is answered, and the exit status says what went wrong.
+// During the Delay new requests are served and told to leave, the one in flight is answered, and
+// the exit status says what went wrong.
 func TestAfter(t *testing.T) {
 	t.Parallel()
 	p := process.Start(t, "after", "")

@@ -14,8 +14,7 @@ func after(run func(context.Context) error) error {
 
 // afterExitCode does what a shell does: 143 after SIGTERM, 130 after Ctrl-C.
 func afterExitCode(ctx context.Context) int {
-	var stopped *signals.Error
-	if errors.As(context.Cause(ctx), &stopped) {
+	if stopped, ok := errors.AsType[*signals.Error](context.Cause(ctx)); ok {
 		return stopped.ExitCode()
 	}
 	return 0

@@ -1,4 +1,5 @@
-// Package k8ssignals moves from the SetupSignalHandler of k8s.io/apiserver and controller-runtime to package signals.
+// Package k8ssignals moves from the SetupSignalHandler of k8s.io/apiserver and controller-runtime
+// to package signals.
 package k8ssignals
 
 import (

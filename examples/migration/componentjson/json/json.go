@@ -1,7 +1,8 @@
 //go:build !jsoniter
 
-// Package json is a stand-in for iam's component-base package of that name, which is not in every module proxy: variables that a build tag
-// points at one engine or another, and encoders of that engine's own types.
+// Package json is a stand-in for iam's component-base package of that name, which is not in every
+// module proxy: variables that a build tag points at one engine or another, and encoders of that
+// engine's own types.
 package json
 
 import "encoding/json"

@@ -1,5 +1,6 @@
-// Package standin has the names of iam's pkg/shutdown and its posixsignal, which are not in every module proxy, and does what they do:
-// it begins to listen for signals some time after Start, reads one, runs all callbacks at once, waits for all, and ends the process with 0.
+// Package standin has the names of iam's pkg/shutdown and its posixsignal, which are not in every
+// module proxy, and does what they do: it begins to listen for signals some time after Start, reads
+// one, runs all callbacks at once, waits for all, and ends the process with 0.
 package standin
 
 import (
@@ -71,6 +72,7 @@ func (*PosixSignalManager) GetName() string { return "PosixSignalManager" }
 func (m *PosixSignalManager) Start(gs *GracefulShutdown) error {
 	go func() {
 		c := make(chan os.Signal, 1)
+		//gracevet:ignore notifygo the original does it, too
 		signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 		<-c
 		gs.StartShutdown(m)

@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package process runs a test binary again, as a process that gets real signals and can end as it likes.
+// Package process runs a test binary again, as a process that gets real signals and can end as it
+// likes.
 package process
 
 import (
@@ -27,7 +28,8 @@ func Main(m *testing.M, children map[string]func()) {
 		children[child]()
 		return
 	}
-	// Whoever runs the tests in the background may have these ignored, which children inherit unless somebody takes them.
+	// Whoever runs the tests in the background may have these ignored, which children inherit
+	// unless somebody takes them.
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
@@ -82,15 +84,15 @@ func (p *Process) GoOn() {
 	require.NoError(p.t, p.stdin.Close())
 }
 
-// Wait returns the rest of the standard output, the standard error and the exit status, -1 if a signal has ended the child.
+// Wait returns the rest of the standard output, the standard error and the exit status, -1 if a
+// signal has ended the child.
 func (p *Process) Wait() (stdout, stderr string, status int) {
 	p.t.Helper()
 	for p.stdout.Scan() { // Wait closes the pipe, so everything has to be read before
 		stdout += p.stdout.Text() + "\n"
 	}
 	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 		require.NoError(p.t, err)
 	}
 	return stdout, p.stderr.String(), p.cmd.ProcessState.ExitCode()
