@@ -36,7 +36,8 @@ func requestReload(cfg config) error {
 	return d.signal(syscall.SIGHUP)
 }
 
-// requestStop returns when the process is gone. That nothing runs is no error, as it is none for init scripts.
+// requestStop returns when the process is gone. That nothing runs is no error, as it is none for
+// init scripts.
 func requestStop(cfg config, stdout io.Writer) error {
 	d, err := findDaemon(cfg.pidFile)
 	if errors.Is(err, errNotRunning) {
@@ -65,8 +66,8 @@ type runningDaemon struct {
 	process *os.Process
 }
 
-// findDaemon finds it by the lock, not by what the file says: of a daemon that died without a chance to remove its file, the number may
-// belong to some other process by now.
+// findDaemon finds it by the lock, not by what the file says: of a daemon that died without a
+// chance to remove its file, the number may belong to some other process by now.
 func findDaemon(path string) (*runningDaemon, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +98,8 @@ func (d *runningDaemon) find() error {
 	if d.process, err = os.FindProcess(pid); err != nil {
 		return err
 	}
-	// On Linux, what FindProcess has found (a pidfd) stays the same process. If the lock still belongs to its number, it is the one.
+	// On Linux, what FindProcess has found (a pidfd) stays the same process. If the lock still
+	// belongs to its number, it is the one.
 	holds, err := d.holdsLock()
 	if err == nil && !holds {
 		err = errNotRunning
@@ -117,8 +119,9 @@ func (d *runningDaemon) signal(sig os.Signal) error {
 	return nil
 }
 
-// gone is a probe: it succeeds when the process does not hold its lock any more, which it does as long as it runs. To ask for its number would
-// not do: that stays taken until the parent of the process has asked how it ended.
+// gone is a probe: it succeeds when the process does not hold its lock any more, which it does as
+// long as it runs. To ask for its number would not do: that stays taken until the parent of the
+// process has asked how it ended.
 func (d *runningDaemon) gone(context.Context) error {
 	holds, err := d.holdsLock()
 	if err == nil && holds {

@@ -17,11 +17,13 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// detach starts this program once more as a daemon, and returns when that serves, has failed, or is late. A Go program cannot fork,
-// because of the other threads of its runtime: it can only start a program anew.
+// detach starts this program once more as a daemon, and returns when that serves, has failed, or is
+// late. A Go program cannot fork, because of the other threads of its runtime: it can only start a
+// program anew.
 //
-// A classic daemon forks twice, so that it does not lead its session and can never get a controlling terminal. The one fork of
-// starting a program is enough here, because the log file, which may be given as a terminal, is opened with O_NOCTTY; see redirect.
+// A classic daemon forks twice, so that it does not lead its session and can never get a
+// controlling terminal. The one fork of starting a program is enough here, because the log file,
+// which may be given as a terminal, is opened with O_NOCTTY; see redirect.
 func detach(cfg config, stdout io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), cfg.startTimeout,
 		fmt.Errorf("it does not serve within -start-timeout %v", cfg.startTimeout))
@@ -65,7 +67,8 @@ func awaitAnswer(ctx context.Context, daemon *exec.Cmd, answer *os.File, cfg con
 	said, err := io.ReadAll(answer)
 	pid := daemon.Process.Pid
 	if err != nil {
-		// Not waited for: nothing that the daemon does may hold its starter up, and to be killed may take long, on a dead NFS server.
+		// Not waited for: nothing that the daemon does may hold its starter up, and to be killed
+		// may take long, on a dead NFS server.
 		return fmt.Errorf("pid %d: %w: killed", pid, errors.Join(context.Cause(ctx), daemon.Process.Kill()))
 	}
 	if url, ok := strings.CutPrefix(string(said), answerServes); ok {
@@ -83,8 +86,9 @@ func awaitAnswer(ctx context.Context, daemon *exec.Cmd, answer *os.File, cfg con
 	return fmt.Errorf("pid %d ended before it served: %v%s", pid, daemon.ProcessState, hint)
 }
 
-// takeIgnored undoes what nohup and shells without job control do: a program inherits a signal that is ignored as ignored, and
-// the daemon would never reload. One that is caught, it inherits as the default.
+// takeIgnored undoes what nohup and shells without job control do: a program inherits a signal that
+// is ignored as ignored, and the daemon would never reload. One that is caught, it inherits as the
+// default.
 func takeIgnored(sigs ...os.Signal) {
 	for _, sig := range sigs {
 		if signal.Ignored(sig) {
@@ -93,9 +97,10 @@ func takeIgnored(sigs ...os.Signal) {
 	}
 }
 
-// closeInherited keeps the daemon from getting descriptors that this process was started with, such as a pipe to whoever called it, who
-// would wait for its end. Go opens each of its own files with close-on-exec, so all that a program gets from it is what it is given
-// deliberately; but those of others it passes on. There is no portable list of them, and nobody has more than a few.
+// closeInherited keeps the daemon from getting descriptors that this process was started with, such
+// as a pipe to whoever called it, who would wait for its end. Go opens each of its own files with
+// close-on-exec, so all that a program gets from it is what it is given deliberately; but those of
+// others it passes on. There is no portable list of them, and nobody has more than a few.
 func closeInherited() {
 	for fd := 3; fd < 1024; fd++ {
 		syscall.CloseOnExec(fd)

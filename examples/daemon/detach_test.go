@@ -133,7 +133,8 @@ func TestFailedStart(t *testing.T) {
 	}
 }
 
-// hang makes daemons in this place hang in their start: opening a FIFO waits for a reader. It happens when they have their pid file.
+// hang makes daemons in this place hang in their start: opening a FIFO waits for a reader. It
+// happens when they have their pid file.
 func (p place) hang() {
 	p.t.Helper()
 	require.NoError(p.t, unix.Mkfifo(p.path("daemon.log"), 0o600))
@@ -202,7 +203,8 @@ func TestDaemonThatDiesInItsStart(t *testing.T) {
 	assert.Contains(t, stderr, fmt.Sprintf("daemon: pid %d ended before it served: exit status 2, see %s\n", hanging.process.Pid, p.path("daemon.log")))
 }
 
-// Programs that the daemon starts get nothing of what it has open; least of all the pipe to its starter, who would wait for their end, too.
+// Programs that the daemon starts get nothing of what it has open; least of all the pipe to its
+// starter, who would wait for their end, too.
 func TestNothingIsHandedOn(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {

@@ -28,8 +28,8 @@ type config struct {
 	stopTimeout          time.Duration
 }
 
-// parseFlags returns an error of one line; the help goes to w only if it was asked for. All paths are absolute afterwards, so
-// that they mean the same when the daemon has changed its directory.
+// parseFlags returns an error of one line; the help goes to w only if it was asked for. All paths
+// are absolute afterwards, so that they mean the same when the daemon has changed its directory.
 func parseFlags(args []string, w io.Writer) (config, error) {
 	cfg := config{umask: 0o027}
 	flags := flag.NewFlagSet("daemon", flag.ContinueOnError)
@@ -73,7 +73,8 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 			return cfg, err
 		}
 	}
-	// To close a file ends the locks that this process has on it, whichever descriptor they were taken by.
+	// To close a file ends the locks that this process has on it, whichever descriptor they were
+	// taken by.
 	if cfg.pidFile != "" && (cfg.pidFile == cfg.logFile || cfg.pidFile == cfg.configFile) {
 		return cfg, fmt.Errorf("-pid-file is %s, want a file that is nothing else: not -log-file, nor -config", cfg.pidFile)
 	}

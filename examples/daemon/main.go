@@ -1,7 +1,8 @@
 //go:build unix
 
-// Command daemon is a small HTTP service that runs in the foreground, as systemd and containers want it, or as a classic daemon: with
-// -detach it leaves the terminal, and whoever started it gets status 0 when it serves, not before.
+// Command daemon is a small HTTP service that runs in the foreground, as systemd and containers
+// want it, or as a classic daemon: with -detach it leaves the terminal, and whoever started it gets
+// status 0 when it serves, not before.
 //
 //	go run -C examples ./daemon
 package main

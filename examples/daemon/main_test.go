@@ -199,7 +199,8 @@ func TestHelp(t *testing.T) {
 	assert.Empty(t, stdout)
 }
 
-// As systemd runs it: the log goes to standard error, there is no pid file, and systemd is told everything.
+// As systemd runs it: the log goes to standard error, there is no pid file, and systemd is told
+// everything.
 func TestForeground(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

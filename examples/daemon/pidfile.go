@@ -10,19 +10,21 @@ import (
 	"syscall"
 )
 
-// A pidFile makes sure that one daemon runs, by a lock on the file that lasts as long as the process. What the file says is for people
-// only: it may be that of a process that is long dead, whose number has been given to another.
+// A pidFile makes sure that one daemon runs, by a lock on the file that lasts as long as the
+// process. What the file says is for people only: it may be that of a process that is long dead,
+// whose number has been given to another.
 //
-// The lock is that of fcntl, because the kernel tells who holds it (F_GETLK): so neither a second start nor -stop has to believe what the file
-// says, which a daemon that has just got the lock may not have written yet. flock does not tell. The price is that the lock is gone if this
-// process closes any descriptor of the file: only this type may open it.
+// The lock is that of fcntl, because the kernel tells who holds it (F_GETLK): so neither a second
+// start nor -stop has to believe what the file says, which a daemon that has just got the lock may
+// not have written yet. flock does not tell. The price is that the lock is gone if this process
+// closes any descriptor of the file: only this type may open it.
 type pidFile struct {
 	path string
 	file *os.File // kept open, and reachable, or the lock would end with it
 }
 
-// lockPIDFile creates the file, or takes over that of a dead process, and writes the process ID to it. If another process has
-// it, the error gives its ID.
+// lockPIDFile creates the file, or takes over that of a dead process, and writes the process ID to
+// it. If another process has it, the error gives its ID.
 func lockPIDFile(path string) (*pidFile, error) {
 	for {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // the operator's choice; the umask restricts it
@@ -41,7 +43,8 @@ func lockPIDFile(path string) (*pidFile, error) {
 	}
 }
 
-// take returns false without an error if it has to be tried anew, because the daemon that had the file was just ending.
+// take returns false without an error if it has to be tried anew, because the daemon that had the
+// file was just ending.
 func (p *pidFile) take() (bool, error) {
 	locked, err := p.lock()
 	if err != nil {
@@ -70,7 +73,8 @@ func (p *pidFile) lock() (bool, error) {
 	return err == nil, err
 }
 
-// lockHolder returns the process that has the lock, or 0 if none has. The descriptor may be open for reading only.
+// lockHolder returns the process that has the lock, or 0 if none has. The descriptor may be open
+// for reading only.
 func lockHolder(file *os.File) (int, error) {
 	whole := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart}
 	if err := syscall.FcntlFlock(file.Fd(), syscall.F_GETLK, &whole); err != nil {
@@ -103,8 +107,8 @@ func (p *pidFile) isCurrent() bool {
 	return err == nil && os.SameFile(opened, named)
 }
 
-// remove removes the file, unless somebody has put another one in its place. The lock is kept until the process has ended, which is what
-// -stop waits for.
+// remove removes the file, unless somebody has put another one in its place. The lock is kept until
+// the process has ended, which is what -stop waits for.
 func (p *pidFile) remove() error {
 	if !p.isCurrent() {
 		return nil

@@ -100,8 +100,8 @@ func TestLockOnAFileWithoutAName(t *testing.T) {
 	}
 }
 
-// A start that comes just as another daemon stops gets the lock or is refused; never do two run, and never is a lock held on
-// a file that has lost its name.
+// A start that comes just as another daemon stops gets the lock or is refused; never do two run,
+// and never is a lock held on a file that has lost its name.
 func TestStartsWhileOthersStop(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

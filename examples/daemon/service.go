@@ -23,8 +23,9 @@ import (
 	"github.com/gracekit/gracekit/signals"
 )
 
-// serve is the service, in the foreground and detached. What can go wrong comes first, while standard error is still that
-// of whoever started it, and in the order in which the least has to be undone.
+// serve is the service, in the foreground and detached. What can go wrong comes first, while
+// standard error is still that of whoever started it, and in the order in which the least has to be
+// undone.
 func serve(cfg config, starter *starter) (err error) {
 	if cfg.detach {
 		syscall.Umask(int(cfg.umask))
@@ -43,7 +44,8 @@ func serve(cfg config, starter *starter) (err error) {
 	}
 	s.settings.Store(settings)
 
-	// SIGHUP is taken before the pid file says where to send it, and is never given back: it would kill a process that is about to end.
+	// SIGHUP is taken before the pid file says where to send it, and is never given back: it would
+	// kill a process that is about to end.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals.Handle(ctx, s.reload, syscall.SIGHUP)
@@ -99,7 +101,8 @@ func (s *service) run(listener net.Listener, starter *starter) error {
 	return err
 }
 
-// announce says that the service is up, when it is: to the log, to systemd, or to the process that has started it with -detach.
+// announce says that the service is up, when it is: to the log, to systemd, or to the process that
+// has started it with -detach.
 func (s *service) announce(ctx context.Context, listener net.Listener, starter *starter) error {
 	waitCtx, cancel := context.WithTimeout(ctx, s.config.startTimeout)
 	defer cancel()
@@ -116,10 +119,11 @@ func (s *service) announce(ctx context.Context, listener net.Listener, starter *
 	return err
 }
 
-// reload answers SIGHUP. It opens the log file again, for logrotate, and reads the settings again. If they are bad, the old ones
-// stay: a typing error must not stop a service that runs.
+// reload answers SIGHUP. It opens the log file again, for logrotate, and reads the settings again.
+// If they are bad, the old ones stay: a typing error must not stop a service that runs.
 //
-// A SIGHUP that comes before the service serves is answered then, since systemd takes the end of a reload for the end of the start.
+// A SIGHUP that comes before the service serves is answered then, since systemd takes the end of a
+// reload for the end of the start.
 func (s *service) reload(ctx context.Context, _ os.Signal) {
 	select {
 	case <-s.ready:

@@ -99,7 +99,8 @@ func TestReload(t *testing.T) {
 	d.stop()
 }
 
-// systemd takes the end of a reload for the end of the start: one that is asked for before the service serves has to wait.
+// systemd takes the end of a reload for the end of the start: one that is asked for before the
+// service serves has to wait.
 func TestReloadBeforeTheServiceServes(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -133,7 +134,8 @@ func TestReloadWithSIGHUPIgnoredByTheStarter(t *testing.T) {
 	p.await(func() error { return mustNotRun(p) })
 }
 
-// Rename, then SIGHUP, while requests are served: each of their records is in one of the files, once, and whole.
+// Rename, then SIGHUP, while requests are served: each of their records is in one of the files,
+// once, and whole.
 func TestLogRotationLosesNothing(t *testing.T) {
 	t.Parallel()
 	d := newPlace(t).start()

@@ -11,8 +11,8 @@ import (
 	"os"
 )
 
-// Settings are what can be changed while the service runs. A request reads them once, at its beginning, so that it never sees
-// a part of the old ones and a part of the new ones.
+// Settings are what can be changed while the service runs. A request reads them once, at its
+// beginning, so that it never sees a part of the old ones and a part of the new ones.
 type settings struct {
 	Greeting string `json:"greeting"`
 }

@@ -8,14 +8,15 @@ import (
 	"syscall"
 )
 
-// starterVariable is in the environment of a daemon that was started by detach, which waits for its answer on descriptor 3.
+// starterVariable is in the environment of a daemon that was started by detach, which waits for its
+// answer on descriptor 3.
 const (
 	starterVariable   = "DAEMON_STARTER"
 	starterDescriptor = 3
 )
 
-// A starter is the process that has started this one with -detach and waits. It is told one thing, once. In the foreground it is nil,
-// and is told nothing. It is not safe for concurrent use.
+// A starter is the process that has started this one with -detach and waits. It is told one thing,
+// once. In the foreground it is nil, and is told nothing. It is not safe for concurrent use.
 type starter struct{ pipe *os.File }
 
 func openStarter() *starter {
@@ -27,8 +28,8 @@ func openStarter() *starter {
 	return &starter{pipe: os.NewFile(starterDescriptor, "starter")}
 }
 
-// serves lets the starter return with status 0. If it is gone, there is an error: somebody has killed it, and thinks that the
-// start has failed.
+// serves lets the starter return with status 0. If it is gone, there is an error: somebody has
+// killed it, and thinks that the start has failed.
 func (s *starter) serves(url string) error {
 	if s == nil {
 		return nil

@@ -37,9 +37,7 @@ type config struct {
 		Delay time.Duration `yaml:"delay"`
 		Grace time.Duration `yaml:"grace"`
 	} `yaml:"shutdown"`
-	CORS      middleware.CORSConfig      `yaml:"cors"`
-	RateLimit middleware.RateLimitConfig `yaml:"ratelimit"`
-	Dump      middleware.DumpConfig      `yaml:"dump"`
+	middleware.Config `yaml:",inline"`
 }
 
 const (
@@ -68,6 +66,7 @@ func loadConfig(opts options) (config, error) {
 	if opts.admin != "" {
 		cfg.Server.AdminAddress = opts.admin
 	}
+	cfg.Debug = cfg.Mode == modeDebug
 	return cfg, cfg.validate()
 }
 

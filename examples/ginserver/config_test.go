@@ -3,6 +3,7 @@
 package main
 
 import (
+	"github.com/gracekit/gracekit/examples/ginserver/admin"
 	"net"
 	"strings"
 	"testing"
@@ -18,15 +19,15 @@ func TestBadConfigs(t *testing.T) {
 	const file = "FILE: "
 	tests := []struct{ name, config, want string }{
 		{"unknown middleware", "server: {middlewares: [recovery, gzip]}",
-			`unknown middleware "gzip": known are cors, dump, logger, nocache, ratelimit, recovery, secure`},
-		{"several problems in the list", "server: {middlewares: [logger, gzip, logger, requestid]}",
-			`unknown middleware "gzip": known are cors, dump, logger, nocache, ratelimit, recovery, secure; ` +
-				`middleware "logger" is in the list twice; middleware "requestid" is always installed: leave it out of the list`},
+			`unknown middleware "gzip": known are cors, dump, limit, logger, nocache, options, recovery, requestid, secure`},
+		{"several problems in the list", "server: {middlewares: [logger, gzip, logger, context]}",
+			`unknown middleware "gzip": known are cors, dump, limit, logger, nocache, options, recovery, requestid, secure; ` +
+				`middleware "logger" is in the list twice; middleware "context" is always installed: leave it out of the list`},
 		{"dump in release mode", "server: {middlewares: [dump]}",
 			`middleware "dump": it logs what clients send, and refuses to work in release mode: remove it, or set the mode to debug`},
 		{"unknown section", "mode: debug\nservers: {}", file + `line 2: unknown key "servers"`},
 		{"unknown key", "server:\n  maxBody: 5\n  middleware: []", file + `line 3: unknown key "middleware"`},
-		{"unknown key of a middleware", "ratelimit:\n  burst: 5\n  rate: 1", file + `line 3: unknown key "rate"`},
+		{"unknown key of a middleware", "limit:\n  burst: 5\n  rate: 1", file + `line 3: unknown key "rate"`},
 		{"two unknown keys", "a: 1\nb: 2", file + `line 1: unknown key "a"; line 2: unknown key "b"`},
 		{"the same key twice", "mode: debug\nmode: release", file + `line 2: mapping key "mode" already defined at line 1`},
 		{"not a duration", "server: {requestTimeout: soon}", file + "line 1: soon: must be a duration, such as 10s"},
@@ -52,8 +53,8 @@ func TestBadConfigs(t *testing.T) {
 		{"origins", "cors: {origins: []}", `middleware "cors": origins is empty: name those of your pages, such as https://app.example.com, or "*"`},
 		{"an origin", "cors: {origins: [example.com]}", `middleware "cors": origin "example.com": must be as browsers send it, ` +
 			`a scheme, a host, and a port if it is not the usual one, such as https://app.example.com or http://localhost:3000`},
-		{"burst", "ratelimit: {burst: 0}", `middleware "ratelimit": burst is 0, must be at least 1`},
-		{"rate", "ratelimit: {perSecond: -1}", `middleware "ratelimit": perSecond is -1, must be positive`},
+		{"burst", "limit: {burst: 0}", `middleware "limit": burst is 0, must be at least 1`},
+		{"rate", "limit: {perSecond: -1}", `middleware "limit": perSecond is -1, must be positive`},
 		{"dump's body", "mode: debug\nserver: {middlewares: [dump]}\ndump: {maxBody: -1}", `middleware "dump": maxBody is -1, must not be negative`},
 		{"an empty address", "server: {address: ''}", "server.address is empty, must be host:port, such as 127.0.0.1:8080"},
 		{"no port", "server: {address: localhost}", "server.address: listen tcp: address localhost: missing port in address"},
@@ -111,6 +112,6 @@ func TestIsLoopback(t *testing.T) {
 		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "[::1]": true, "localhost": true, "::ffff:127.0.0.1": true,
 		"": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "128.0.0.1": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false, "[": false,
 	} {
-		assert.Equal(t, want, isLoopback(host), host)
+		assert.Equal(t, want, admin.IsLoopback(host), host)
 	}
 }

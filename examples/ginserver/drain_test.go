@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"github.com/gracekit/gracekit/examples/ginserver/admin"
 	"io"
 	"log/slog"
 	"net"
@@ -23,10 +24,11 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 )
 
-// Clients that keep their connections alive go on with POSTs, which net/http never repeats by itself, until an answer tells them to leave.
+// Clients that keep their connections alive go on with POSTs, which net/http never repeats by
+// itself, until an answer tells them to leave.
 func TestSIGTERMUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, "ratelimit: {perSecond: 1e6, burst: 1000000}")
+	s := start(t, "limit: {perSecond: 1e6, burst: 1000000}")
 	require.Equal(t, 201, s.createNote("x").status)
 	var answered, leaving atomic.Int64
 	var clients sync.WaitGroup
@@ -59,7 +61,8 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 	assert.Regexp(t, `(?s)ingress +api .* ok\n.*work +background .* ok\n.*store +notes .* ok\n.*flush +admin .* ok\n`, s.Stdout.String())
 }
 
-// A stop can be watched: the admin listener goes on while a request is in flight and the public one is closed.
+// A stop can be watched: the admin listener goes on while a request is in flight and the public one
+// is closed.
 func TestTheStopCanBeWatched(t *testing.T) {
 	t.Parallel()
 	s := start(t, "log: {level: info}")
@@ -126,7 +129,7 @@ func TestMetricsAnswerWhileTheStoreCloses(t *testing.T) {
 	require.NoError(t, err)
 	public, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	private, err := listenLoopback("127.0.0.1:0")
+	private, err := admin.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	assemble(gs, cfg, log, service, public, private)
 	require.NoError(t, gs.Start(t.Context()))

@@ -4,16 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/gracekit/gracekit/health"
 )
 
-// newChecks says what has to be well before requests come in. A real service asks its database here.
+// newChecks says what has to be well before requests come in. A real service asks its database
+// here.
 func newChecks(notes *noteStore, draining <-chan struct{}) (*health.Registry, error) {
 	checks, err := health.New(
 		health.Check{Name: "notes", Kind: health.Ready | health.Startup, Probe: health.Ping(notes), Period: 5 * time.Second},
@@ -25,25 +23,11 @@ func newChecks(notes *noteStore, draining <-chan struct{}) (*health.Registry, er
 	return checks, nil
 }
 
-// healthEndpoints are the paths and what each shows. /healthz is what older balancers ask for: whether the process answers.
-var healthEndpoints = map[string]health.Kind{
-	"/healthz": health.Live, "/livez": health.Live, "/readyz": health.Ready, "/startupz": health.Startup,
-}
-
-// mountHealth serves the endpoints, and each check below them: /readyz/notes.
-func mountHealth(r gin.IRouter, checks *health.Registry) {
-	for path, kind := range healthEndpoints {
-		handler := gin.WrapH(checks.Handler(kind))
-		methods := []string{http.MethodGet, http.MethodHead}
-		r.Match(methods, path, handler)
-		r.Match(methods, path+"/:name", handler)
-	}
-}
-
 const readyWithin = 30 * time.Second
 
-// announce waits until the server answers on both listeners, as a balancer would ask it, and only then says that it is up. A server that
-// is not ready in time ends with an error, which stops the service.
+// announce waits until the server answers on both listeners, as a balancer would ask it, and only
+// then says that it is up. A server that is not ready in time ends with an error, which stops the
+// service.
 func announce(ctx context.Context, log *slog.Logger, public, private net.Listener) error {
 	waitCtx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()

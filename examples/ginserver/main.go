@@ -1,5 +1,6 @@
-// Command ginserver is a complete HTTP service on gin: its middlewares are chosen by name in a config file, all its answers have one shape,
-// its metrics and profiles are on a listener that only this machine reaches, and it stops without dropping a request.
+// Command ginserver is a complete HTTP service on gin: its middlewares are chosen by name in a
+// config file, all its answers have one shape, its metrics and profiles are on a listener that only
+// this machine reaches, and it stops without dropping a request.
 //
 //	go run -C examples ./ginserver
 //
@@ -19,7 +20,9 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	ginjson "github.com/gin-gonic/gin/codec/json"
 
+	"github.com/gracekit/gracekit/examples/ginserver/admin"
 	"github.com/gracekit/gracekit/reqid"
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/posixsignal"
@@ -50,6 +53,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	gin.SetMode(gin.ReleaseMode) // gin's own mode is about what it prints itself; we have a logger
+	ginjson.API = ginCodec{}
 	level, err := cfg.level()
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("server.address: %w", err)
 	}
-	private, err := listenLoopback(cfg.Server.AdminAddress)
+	private, err := admin.Listen(cfg.Server.AdminAddress)
 	if err != nil {
 		return errors.Join(fmt.Errorf("server.adminAddress: %w", err), public.Close())
 	}
@@ -86,19 +90,15 @@ func assemble(
 	srv := &http.Server{
 		Handler:           service.engine,
 		ReadHeaderTimeout: 5 * time.Second,
-		// The end of a context ends neither the reading of a body nor the writing of an answer. These do, one after the other: when
-		// ReadTimeout is over net/http cancels the context, so a request that took too long would count as a client that has gone;
-		// and whose body came too slowly could not be told so any more.
+		// The end of a context ends neither the reading of a body nor the writing of an answer.
+		// These do, one after the other: when ReadTimeout is over net/http cancels the context, so
+		// a request that took too long would count as a client that has gone; and whose body came
+		// too slowly could not be told so any more.
 		ReadTimeout:    cfg.Server.RequestTimeout + 5*time.Second,
 		WriteTimeout:   cfg.Server.RequestTimeout + 10*time.Second,
 		IdleTimeout:    time.Minute,
 		MaxHeaderBytes: 32 << 10, // 1 MiB without it, which one request could make us log, and each connection hold
 		ErrorLog:       errorLog,
-	}
-	admin := &http.Server{ // no WriteTimeout: a profile takes long
-		Handler:           service.adminHandler(gs.Context()),
-		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          errorLog,
 	}
 	gs.AddManager(posixsignal.New())
 	gs.AddCallback(
@@ -108,9 +108,7 @@ func assemble(
 		shutdown.Closer("notes", service.api.notes),
 	)
 	gs.GoHTTP("api", srv, public)
-	// Last of all, so that metrics of the stop can be fetched until the end.
-	gs.GoHTTP("admin", admin, private,
-		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
+	admin.Serve(gs, private, service.checks, service.metrics.Handler(), errorLog)
 	gs.Go("checks", service.checks.Run)
 	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, public, private) })
 }

@@ -30,8 +30,8 @@ type note struct {
 
 const maxNotes = 1000
 
-// A noteStore stands for the database: something that can be asked how it is, and that has to be closed after the last request. The zero
-// value is empty. It is safe for concurrent use.
+// A noteStore stands for the database: something that can be asked how it is, and that has to be
+// closed after the last request. The zero value is empty. It is safe for concurrent use.
 type noteStore struct {
 	mu     sync.Mutex
 	byID   map[int]note
@@ -96,7 +96,8 @@ func (s *noteStore) remove(_ context.Context, id int) error {
 	return nil
 }
 
-// errClosed is no response.Error: it is nobody's business but ours, so the client gets 500 and the log gets this.
+// errClosed is no response.Error: it is nobody's business but ours, so the client gets 500 and the
+// log gets this.
 var errClosed = errors.New("the store is closed")
 
 // PingContext has the signature of the one of *sql.DB.

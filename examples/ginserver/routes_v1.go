@@ -18,7 +18,8 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 )
 
-// The api answers requests. Its handlers read a request, call the store and write what comes of it; c goes no further than that.
+// The api answers requests. Its handlers read a request, call the store and write what comes of it;
+// c goes no further than that.
 type api struct {
 	log        *slog.Logger
 	write      *response.Writer
@@ -40,8 +41,8 @@ func (a *api) mountV1(v1 *gin.RouterGroup, debugMode bool) {
 	}
 }
 
-// authenticate is a toy: any user with the password "demo", or nobody. What it finds is seen by every log record of the request, those
-// of middlewares outside of it included.
+// authenticate is a toy: any user with the password "demo", or nobody. What it finds is seen by
+// every log record of the request, those of middlewares outside of it included.
 func (a *api) authenticate(c *gin.Context) {
 	user, password, given := c.Request.BasicAuth()
 	if !given {
@@ -107,8 +108,8 @@ func (a *api) deleteNote(c *gin.Context) {
 	a.write.Write(c, err, nil)
 }
 
-// exportNote begins work that outlives the request. It takes the context of the request without its end, gives it another one, and copies
-// what it needs: c belongs to another request by then.
+// exportNote begins work that outlives the request. It takes the context of the request without its
+// end, gives it another one, and copies what it needs: c belongs to another request by then.
 func (a *api) exportNote(c *gin.Context) {
 	n, err := a.note(c)
 	if err != nil {

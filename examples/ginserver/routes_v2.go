@@ -6,8 +6,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// mountV2 has what is different in version 2. Both versions are views of the same notes: a change that would break clients of version 1
-// goes here, and version 1 goes on as it is until nobody calls it any more, which the metrics tell by route.
+// mountV2 has what is different in version 2. Both versions are views of the same notes: a change
+// that would break clients of version 1 goes here, and version 1 goes on as it is until nobody
+// calls it any more, which the metrics tell by route.
 func (a *api) mountV2(v2 *gin.RouterGroup) {
 	v2.Use(a.authenticate)
 	v2.GET("/notes/:id", a.getNoteV2)

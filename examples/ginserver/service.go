@@ -6,11 +6,11 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gracekit/gracekit/examples/ginserver/admin"
 	"github.com/gracekit/gracekit/examples/ginserver/metrics"
 	"github.com/gracekit/gracekit/examples/ginserver/middleware"
 	"github.com/gracekit/gracekit/examples/ginserver/response"
 	"github.com/gracekit/gracekit/health"
-	"github.com/gracekit/gracekit/reqid"
 )
 
 // A service is everything that is made from the config, before anything listens or runs.
@@ -28,12 +28,11 @@ func newService(cfg config, log *slog.Logger, draining <-chan struct{}) (*servic
 		return nil, err
 	}
 	write := response.NewWriter(codes, log)
-	chain, err := knownMiddlewares(cfg, log, write).Chain(cfg.Server.Middlewares)
+	chain, err := middleware.Named(cfg.Config, write, log).Chain(cfg.Server.Middlewares)
 	if err != nil {
 		return nil, err
 	}
-	// reqid.Logger is for code that logs by reqid.L(ctx).
-	engine, err := middleware.NewEngine(write, cfg.Server.RequestTimeout, cfg.Server.TrustedProxies, reqid.Logger(log))
+	engine, err := middleware.NewEngine(write, cfg.Server.RequestTimeout, cfg.Server.TrustedProxies)
 	if err != nil {
 		return nil, fmt.Errorf("server.%w", err)
 	}
@@ -43,31 +42,17 @@ func newService(cfg config, log *slog.Logger, draining <-chan struct{}) (*servic
 		return nil, err
 	}
 	s := &service{engine: engine, api: api, checks: checks, metrics: metrics.New(draining)}
+	s.metrics.Register(metrics.Health(checks))
 
-	// What was used so far holds for all routes, what is used after a route only for those after it. Probes are not in the chain:
-	// they must not fail because of a rate limit, nor fill the log.
+	// What was used so far holds for all routes, what is used after a route only for those after
+	// it. Probes are not in the chain: they must not fail because of a rate limit, nor fill the
+	// log.
 	engine.Use(s.metrics.Middleware())
-	mountHealth(engine, checks)
+	admin.MountHealth(engine, checks)
 	engine.Use(chain...)
-	engine.GET("/version", gin.WrapH(versionHandler()))
+	engine.GET("/version", gin.WrapH(admin.Version()))
 	engine.GET("/errors", func(c *gin.Context) { write.Write(c, nil, codes.All()) })
 	api.mountV1(engine.Group("/v1"), cfg.Mode == modeDebug)
 	api.mountV2(engine.Group("/v2"))
 	return s, nil
-}
-
-// knownMiddlewares are those that server.middlewares in the config may name. One of your own is one more line here.
-func knownMiddlewares(cfg config, log *slog.Logger, write *response.Writer) middleware.Set {
-	return middleware.Set{
-		"recovery": middleware.Always(middleware.Recovery(write)),
-		"logger":   middleware.Always(middleware.AccessLog(log)),
-		"secure":   middleware.Always(middleware.Secure()),
-		"nocache":  middleware.Always(middleware.NoCache()),
-		"cors":     func() (gin.HandlerFunc, error) { return middleware.CORS(cfg.CORS, write) },
-		"dump":     func() (gin.HandlerFunc, error) { return middleware.Dump(cfg.Mode == modeRelease, cfg.Dump, log) },
-		"ratelimit": func() (gin.HandlerFunc, error) {
-			limiter, err := middleware.NewRateLimiter(cfg.RateLimit)
-			return middleware.RateLimit(limiter, write), err
-		},
-	}
 }

@@ -23,7 +23,7 @@ import (
 const allOfThem = `
 mode: debug
 log: {level: debug}
-server: {middlewares: [recovery, secure, nocache, cors, dump, logger, ratelimit]}
+server: {middlewares: [requestid, recovery, secure, options, nocache, cors, dump, logger, limit]}
 `
 
 func TestRoutes(t *testing.T) {
@@ -102,7 +102,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	for _, got := range []answer{s.get("/version"), s.getAdmin("/version")} {
 		assert.Equal(t, 200, got.status)
-		assert.Regexp(t, `"go":"go1\.\d+.*"json":"(.+)","ginJSON":"(.+)"}$`, got.body)
+		assert.Regexp(t, `"go":"go1\.\d+.*"json":"(.+)"}$`, got.body)
 	}
 
 	assert.Equal(t, 404, s.get("/v1/panic").status, "that is for the mode debug")
@@ -129,7 +129,8 @@ func TestRequestTimeout(t *testing.T) {
 	s.stop()
 }
 
-// A client that does not send its body to the end holds a connection no longer than ReadTimeout, and learns why.
+// A client that does not send its body to the end holds a connection no longer than ReadTimeout,
+// and learns why.
 func TestSlowBody(t *testing.T) {
 	t.Parallel() // it takes the 5s that ReadTimeout is longer
 	s := start(t, "server: {requestTimeout: 100ms}")
@@ -167,7 +168,7 @@ func TestHugeHeaders(t *testing.T) {
 
 func TestRateLimitIsPerClient(t *testing.T) {
 	t.Parallel()
-	const config = "ratelimit: {perSecond: 0.001, burst: 2, maxClients: 10}\n"
+	const config = "limit: {perSecond: 0.001, burst: 2, maxClients: 10}\n"
 	t.Run("nobody is believed", func(t *testing.T) {
 		s := start(t, config)
 		for i := range 3 {
@@ -200,7 +201,7 @@ func TestRateLimitIsPerClient(t *testing.T) {
 // gin uses its Context again for the next request, while the work that this one has begun goes on.
 func TestBackgroundWorkKeepsItsRequest(t *testing.T) {
 	t.Parallel()
-	s := start(t, "ratelimit: {perSecond: 1e6, burst: 1000000}")
+	s := start(t, "limit: {perSecond: 1e6, burst: 1000000}")
 	require.Equal(t, 201, s.createNote("x").status)
 	const clients, requests = 8, 20
 	var running sync.WaitGroup

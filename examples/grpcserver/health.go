@@ -18,7 +18,8 @@ import (
 // livez is the name of the service that liveness probes ask for.
 const livez = "livez"
 
-// newChecks says what has to be well before calls come in. A real service asks its database here: health.Ping(db).
+// newChecks says what has to be well before calls come in. A real service asks its database here:
+// health.Ping(db).
 func newChecks(cfg config, log *slog.Logger) (*health.Registry, error) {
 	var list []health.Check
 	if cfg.maintenance != "" {
@@ -53,8 +54,9 @@ func noFile(name string) health.Probe {
 
 const aliveWithin = 30 * time.Second
 
-// announce waits until the server answers, and only then says that it is up. One that is not up in time ends with an error, which stops
-// the service. Whether it is ready may change at any time; that is in the log, too.
+// announce waits until the server answers, and only then says that it is up. One that is not up in
+// time ends with an error, which stops the service. Whether it is ready may change at any time;
+// that is in the log, too.
 func announce(ctx context.Context, log *slog.Logger, listener net.Listener) error {
 	probe, stop, err := probe(listener.Addr().String(), livez)
 	if err != nil {
@@ -73,7 +75,8 @@ func announce(ctx context.Context, log *slog.Logger, listener net.Listener) erro
 	return nil
 }
 
-// healthcheck asks a running server once, for container images that have no shell and no grpc_health_probe:
+// healthcheck asks a running server once, for container images that have no shell and no
+// grpc_health_probe:
 //
 //	HEALTHCHECK CMD ["/grpcserver", "-healthcheck", "-addr", ":50051"]
 func healthcheck(addr, service string) error {

@@ -1,5 +1,6 @@
-// Command grpcserver is a complete gRPC service, and its client: short calls and long streams, the standard health service, request IDs
-// both ways, and a stop at which no call fails and every stream goes on elsewhere.
+// Command grpcserver is a complete gRPC service, and its client: short calls and long streams, the
+// standard health service, request IDs both ways, and a stop at which no call fails and every
+// stream goes on elsewhere.
 //
 //	go run -C examples ./grpcserver
 //	go run -C examples ./grpcserver client visit
@@ -62,9 +63,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 	defer listener.Close() // GoGRPC has closed it already, unless something fails before
 	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
 
-	// GracefulStop waits for every call, and a stream may go on for ever. So the streams are told to end, just when GracefulStop tells
-	// the clients to leave. Not as soon as gs.Draining is closed: until the clients have left, a new stream would come here again.
-	// And not by gs.Context: that ends when GracefulStop has returned.
+	// GracefulStop waits for every call, and a stream may go on for ever. So the streams are told
+	// to end, just when GracefulStop tells the clients to leave. Not as soon as gs.Draining is
+	// closed: until the clients have left, a new stream would come here again. And not by
+	// gs.Context: that ends when GracefulStop has returned.
 	streams, endStreams := context.WithCancel(context.Background())
 	defer endStreams()
 

@@ -100,7 +100,8 @@ func TestMaintenance(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, serving, live.GetStatus())
 
-	// A client that checks health itself soon sends no call to such a server: it waits for one that serves.
+	// A client that checks health itself soon sends no call to such a server: it waits for one that
+	// serves.
 	require.Eventually(t, func() bool {
 		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
@@ -162,7 +163,8 @@ func TestRequestIDGoesThroughTwoServers(t *testing.T) {
 	}
 }
 
-// What the server behind has refused has been tried again already: a client that tried that again would make 16 calls of one.
+// What the server behind has refused has been tried again already: a client that tried that again
+// would make 16 calls of one.
 func TestFailureOfTheServerBehindIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	behind := new(refusing)
@@ -201,7 +203,8 @@ func TestLongestCall(t *testing.T) {
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err), "the client itself would wait ten seconds: %v", err)
 }
 
-// A connection comes to its age again and again: no call fails, and a stream that outlives it goes on.
+// A connection comes to its age again and again: no call fails, and a stream that outlives it goes
+// on.
 func TestMaxConnectionAge(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-max-connection-age", "1s", "-max-connection-age-grace", "500ms")

@@ -50,8 +50,9 @@ func (s *service) Visit(ctx context.Context, req *demo.VisitRequest) (*demo.Visi
 	return resp, nil
 }
 
-// ofNext is what our client hears if the server behind fails. Only the status of the client's own doing is passed on: its Unavailable
-// would make our client try again what our call has already tried again, four times four times.
+// ofNext is what our client hears if the server behind fails. Only the status of the client's own
+// doing is passed on: its Unavailable would make our client try again what our call has already
+// tried again, four times four times.
 func (s *service) ofNext(ctx context.Context, err error) error {
 	switch code := status.Code(err); code {
 	case codes.Canceled, codes.DeadlineExceeded, codes.InvalidArgument:
@@ -92,8 +93,8 @@ func (s *service) Count(req *demo.CountRequest, stream demo.Demo_CountServer) er
 	return nil
 }
 
-// Sum receives in a goroutine of its own, because nothing else can end a stream whose client is silent: Recv returns when the client sends, or when
-// the handler has returned.
+// Sum receives in a goroutine of its own, because nothing else can end a stream whose client is
+// silent: Recv returns when the client sends, or when the handler has returned.
 func (s *service) Sum(stream demo.Demo_SumServer) error {
 	ctx := stream.Context() // ends when this function has returned, and with it the goroutine
 	type received struct {
@@ -141,8 +142,9 @@ func (s *service) Sum(stream demo.Demo_SumServer) error {
 	}
 }
 
-// stopping is the status of a stream that ends because the server does. A client learns from it that nothing has failed, so that it need
-// not wait before it goes on, and how far it has come: all messages that were sent arrive before their status.
+// stopping is the status of a stream that ends because the server does. A client learns from it
+// that nothing has failed, so that it need not wait before it goes on, and how far it has come: all
+// messages that were sent arrive before their status.
 func stopping(position int64) error {
 	st := status.Newf(codes.Unavailable, "the server stops after message %d: go on elsewhere", position)
 	st, err := st.WithDetails(&errdetails.ErrorInfo{

@@ -50,7 +50,8 @@ func inTime(t *testing.T) context.Context {
 	return ctx
 }
 
-// Two of three servers are stopped, one after the other, while short calls and both kinds of streams go on. No retryPolicy helps.
+// Two of three servers are stopped, one after the other, while short calls and both kinds of
+// streams go on. No retryPolicy helps.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
@@ -119,8 +120,8 @@ func TestStopUnderLoad(t *testing.T) {
 	assert.Equal(t, 0, c.Wait(), "exit status")
 }
 
-// Streams on which nothing happens end all the same, each with a status that says how to go on; and a client that watches hears
-// that the server does not serve before it hears nothing any more.
+// Streams on which nothing happens end all the same, each with a status that says how to go on; and
+// a client that watches hears that the server does not serve before it hears nothing any more.
 func TestSilentStreamsEndWithTheServer(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -224,7 +225,8 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 	assert.NotContains(t, s.Stderr.String(), "shutdown complete")
 }
 
-// A client that connects and says nothing, such as a port scanner, does not hold the stop up until all is cut.
+// A client that connects and says nothing, such as a port scanner, does not hold the stop up until
+// all is cut.
 func TestStopWithSilentConnection(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -40,7 +40,8 @@ func newHandler(log *slog.Logger, s *store, checks *health.Registry, self *http.
 			http.Error(w, "the other service does not answer", http.StatusBadGateway)
 		}
 	})
-	// The ID outermost, so that everything inside can log it; the access log outside of the authentication, whose user it sees.
+	// The ID outermost, so that everything inside can log it; the access log outside of the
+	// authentication, whose user it sees.
 	return reqid.Middleware()(accessLog(log, authenticate(mux)))
 }
 
@@ -57,8 +58,8 @@ func slowFor(r *http.Request) (time.Duration, error) {
 	return d, nil
 }
 
-// selfClient calls this very server, in place of some other service: the request ID goes along to the hosts that are named here,
-// and to no others.
+// selfClient calls this very server, in place of some other service: the request ID goes along to
+// the hosts that are named here, and to no others.
 func selfClient(listener net.Listener) *http.Client {
 	addr := listener.Addr().String()
 	if local, err := health.Loopback(addr); err == nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
-// newChecks says what has to be well before requests come in. A real service asks its database here.
+// newChecks says what has to be well before requests come in. A real service asks its database
+// here.
 func newChecks(s *store) (*health.Registry, error) {
 	return health.New(
 		health.Check{Name: "store", Kind: health.Ready | health.Startup, Probe: health.Ping(s), Period: 5 * time.Second},
@@ -30,8 +31,9 @@ func mountChecks(mux *http.ServeMux, checks *health.Registry) {
 
 const readyWithin = 30 * time.Second
 
-// announce waits until the server answers its own /readyz, as a balancer would ask it, and only then says that it is up. A server
-// that is not ready in time ends with an error, which stops the service.
+// announce waits until the server answers its own /readyz, as a balancer would ask it, and only
+// then says that it is up. A server that is not ready in time ends with an error, which stops the
+// service.
 func announce(ctx context.Context, log *slog.Logger, listener net.Listener) error {
 	waitCtx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Command httpserver is a complete HTTP service on the standard library: it says when it is really up, follows each request
-// through its logs, and stops without dropping one.
+// Command httpserver is a complete HTTP service on the standard library: it says when it is really
+// up, follows each request through its logs, and stops without dropping one.
 //
 //	go run -C examples ./httpserver
 //

@@ -104,8 +104,8 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 	assert.NotContains(t, s.Stderr.String(), "shutdown complete")
 }
 
-// inFlight switches debug messages on with SIGHUP, which must not end the server, and waits for the one of /slow: that of a
-// second request, since the first may have begun before.
+// inFlight switches debug messages on with SIGHUP, which must not end the server, and waits for the
+// one of /slow: that of a second request, since the first may have begun before.
 func inFlight(t *testing.T, s *server) {
 	t.Helper()
 	s.Signal(syscall.SIGHUP)

@@ -10,8 +10,8 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// authenticate is a toy: any user with the password "demo", or nobody. What it finds is seen by every log record of the request, those
-// of middlewares outside of it included.
+// authenticate is a toy: any user with the password "demo", or nobody. What it finds is seen by
+// every log record of the request, those of middlewares outside of it included.
 func authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, given := r.BasicAuth(); given {
@@ -26,8 +26,9 @@ func authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// accessLog writes a record for each request, after it: with its ID and, if somebody was authenticated, the user. Those of the probes are
-// debug messages, because they come every few seconds and say nothing.
+// accessLog writes a record for each request, after it: with its ID and, if somebody was
+// authenticated, the user. Those of the probes are debug messages, because they come every few
+// seconds and say nothing.
 func accessLog(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -45,7 +46,8 @@ func accessLog(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// A statusRecorder remembers what was answered. Unwrap lets http.ResponseController reach the connection through it.
+// A statusRecorder remembers what was answered. Unwrap lets http.ResponseController reach the
+// connection through it.
 type statusRecorder struct {
 	http.ResponseWriter
 	status      int

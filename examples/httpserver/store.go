@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// A store stands for the database: something that can be asked how it is, and that has to be closed after the last request.
+// A store stands for the database: something that can be asked how it is, and that has to be closed
+// after the last request.
 type store struct {
 	mu     sync.Mutex
 	visits int

@@ -29,7 +29,8 @@ func newChecks(store string) (*health.Registry, error) {
 
 func newHandler(checks *health.Registry) http.Handler {
 	mux := http.NewServeMux()
-	// There is no checks.DrainOn here: an old process that drains is no reason to take the address out of a balancer.
+	// There is no checks.DrainOn here: an old process that drains is no reason to take the address
+	// out of a balancer.
 	mux.Handle("/readyz", checks.Handler(health.Ready))
 	mux.Handle("/livez", checks.Handler(health.Live))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// What old and new process say to each other, over a socket pair that nobody else has, one line each:
+// What old and new process say to each other, over a socket pair that nobody else has, one line
+// each:
 //
 //	new: waiting <why>   it is not healthy yet
-//	new: healthy         it could serve, and does not accept yet: until here the old process can kill it and nothing is lost
+//	new: healthy         it could serve, but does not accept: until here the old one can kill it without a loss
 //	old: serve           it may
 //	new: serving         it does, and the old process drains
 //	new: failed <why>    it ends

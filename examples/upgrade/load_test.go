@@ -22,8 +22,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Clients call the service in closed loops: half of them over connections that are kept alive, half with a new one for each request. They POST
-// what cannot be sent a second time, so that net/http's own retries do not hide a loss.
+// Clients call the service in closed loops: half of them over connections that are kept alive, half
+// with a new one for each request. They POST what cannot be sent a second time, so that net/http's
+// own retries do not hide a loss.
 type clients struct {
 	running sync.WaitGroup
 	done    chan struct{}
@@ -143,7 +144,8 @@ func TestTenUpgradesUnderLoad(t *testing.T) {
 	s.stop()
 }
 
-// Whatever is wrong with the new program, the old process goes on, says why, and can be upgraded later.
+// Whatever is wrong with the new program, the old process goes on, says why, and can be upgraded
+// later.
 func TestBadPrograms(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -205,8 +207,8 @@ func TestBadPrograms(t *testing.T) {
 	}
 }
 
-// upgradeAtLast tries until a second process serves: -health-timeout, which is short for the bad ones, may be too short for a good one while the
-// machine is busy.
+// upgradeAtLast tries until a second process serves: -health-timeout, which is short for the bad
+// ones, may be too short for a good one while the machine is busy.
 func (s *service) upgradeAtLast(first int) (second int) {
 	s.t.Helper()
 	failures := func() int { return strings.Count(s.logged(), "upgrade failed") }
@@ -220,8 +222,9 @@ func (s *service) upgradeAtLast(first int) (second int) {
 	return s.waitForGeneration(2)
 }
 
-// A program that was started with the socket must not leave it in blocking mode: the Accept that follows could not be held, and would take the
-// first connection that is meant for the next process.
+// A program that was started with the socket must not leave it in blocking mode: the Accept that
+// follows could not be held, and would take the first connection that is meant for the next
+// process.
 func TestUpgradeWithoutLoad(t *testing.T) {
 	t.Parallel()
 	s := start(t)

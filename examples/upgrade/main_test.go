@@ -105,7 +105,8 @@ func (s *service) pidInFile() string {
 	return string(content)
 }
 
-// install replaces the program as a deployment should: by another file with its name, never by writing into the one that is running.
+// install replaces the program as a deployment should: by another file with its name, never by
+// writing into the one that is running.
 func (s *service) install(program string) {
 	s.t.Helper()
 	fresh := s.path + ".new"
@@ -118,8 +119,8 @@ func (s *service) install(program string) {
 	require.NoError(s.t, os.Rename(fresh, s.path))
 }
 
-// write writes a program. A process that another test starts meanwhile would have it open for writing for a moment, in which nobody can
-// run it (golang/go#22315).
+// write writes a program. A process that another test starts meanwhile would have it open for
+// writing for a moment, in which nobody can run it (golang/go#22315).
 func (s *service) write(path string, content []byte) {
 	s.t.Helper()
 	syscall.ForkLock.RLock()

@@ -22,8 +22,9 @@ type successor struct {
 	well    bool          // with status 0
 }
 
-// startSuccessor starts path with the listening socket and one end of a channel. It gets standard output and error of this process as they
-// are: a pipe to this process would break when this process ends, and the new one with it.
+// startSuccessor starts path with the listening socket and one end of a channel. It gets standard
+// output and error of this process as they are: a pipe to this process would break when this
+// process ends, and the new one with it.
 func startSuccessor(path string, args []string, socket net.Listener) (*successor, error) {
 	inherited, err := duplicate(socket)
 	if err != nil {
@@ -54,19 +55,22 @@ func startSuccessor(path string, args []string, socket net.Listener) (*successor
 }
 
 const (
-	// lastWords is how long what an ended process has said is read. It is all there; but the end of the channel only comes when all
-	// have closed it, those included that this process has started.
+	// lastWords is how long what an ended process has said is read. It is all there; but the end of
+	// the channel only comes when all have closed it, those included that this process has started.
 	lastWords = time.Second
 
-	// endWait is how long a process that has closed the channel is waited for to end, in order to say how it did.
+	// endWait is how long a process that has closed the channel is waited for to end, in order to
+	// say how it did.
 	endWait = 5 * time.Second
 
-	// takeoverWait is how long a process that was healthy a moment ago may take to write its pid file. Nobody is kept waiting by it.
+	// takeoverWait is how long a process that was healthy a moment ago may take to write its pid
+	// file. Nobody is kept waiting by it.
 	takeoverWait = 30 * time.Second
 )
 
-// handOver returns when s serves. Its error says why it does not; s may still be there then. Until s is healthy, the end of ctx ends the wait;
-// from then on there is no way back, since s may have accepted connections.
+// handOver returns when s serves. Its error says why it does not; s may still be there then. Until
+// s is healthy, the end of ctx ends the wait; from then on there is no way back, since s may have
+// accepted connections.
 func (s *successor) handOver(ctx context.Context) error {
 	unwatch := context.AfterFunc(ctx, func() { _ = s.channel.SetDeadline(time.Unix(1, 0)) })
 	defer unwatch()
@@ -123,9 +127,10 @@ func (s *successor) kill() {
 	<-s.ended
 }
 
-// duplicate returns the socket as a file that another process can get. The File method of a listener would do that, too, but the Fd method of
-// what it returns, which os/exec calls, puts the socket into blocking mode, in this process as well: an Accept that is blocked by the
-// kernel cannot be held, and takes one more connection after the server has gone.
+// duplicate returns the socket as a file that another process can get. The File method of a
+// listener would do that, too, but the Fd method of what it returns, which os/exec calls, puts the
+// socket into blocking mode, in this process as well: an Accept that is blocked by the kernel
+// cannot be held, and takes one more connection after the server has gone.
 func duplicate(socket net.Listener) (*os.File, error) {
 	conn, ok := socket.(syscall.Conn)
 	if !ok {

@@ -48,7 +48,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// slowRequest returns when a request is in its handler, where it stays until finish is called, which returns the answer.
+// slowRequest returns when a request is in its handler, where it stays until finish is called,
+// which returns the answer.
 func (s *service) slowRequest() (finish func() string) {
 	s.t.Helper()
 	return slowRequest(s.t, s.url)
@@ -99,7 +100,8 @@ func TestStopWithoutAReaderOfTheLog(t *testing.T) {
 	})
 }
 
-// The second generation is replaced while the first one still drains, which is nothing that this one has to complain about.
+// The second generation is replaced while the first one still drains, which is nothing that this
+// one has to complain about.
 func TestUpgradeWhileAnOlderProcessDrains(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -170,7 +172,8 @@ func TestStopDuringAnUpgrade(t *testing.T) {
 	}
 }
 
-// Once the new process may accept, it cannot be killed without a loss any more: it is asked to stop, too.
+// Once the new process may accept, it cannot be killed without a loss any more: it is asked to
+// stop, too.
 func TestStopInTheLastMomentOfAnUpgrade(t *testing.T) {
 	t.Parallel()
 	s := start(t)

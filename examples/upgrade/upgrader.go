@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gracekit/gracekit/shutdown"
+	"github.com/gracekit/gracekit/shutdown/systemd"
 )
 
 // An upgrader answers the signals that ask for an upgrade, one at a time.
@@ -32,7 +33,8 @@ type upgrader struct {
 
 var errStopping = errors.New("this process was asked to stop")
 
-// handle begins an upgrade and does not wait for it, so that a second signal gets its answer at once.
+// handle begins an upgrade and does not wait for it, so that a second signal gets its answer at
+// once.
 func (u *upgrader) handle(_ context.Context, sig os.Signal) {
 	unable := u.begin()
 	if unable == "" {
@@ -66,8 +68,8 @@ func (u *upgrader) allow() {
 	u.unable = ""
 }
 
-// upgrade starts a new process and, when that serves, stops this one. If anything goes wrong before, the new process is killed, and this one
-// goes on as if nothing had been.
+// upgrade starts a new process and, when that serves, stops this one. If anything goes wrong
+// before, the new process is killed, and this one goes on as if nothing had been.
 func (u *upgrader) upgrade() {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), u.within, fmt.Errorf("it was not healthy within -health-timeout %v", u.within))
 	defer cancel()
@@ -100,26 +102,31 @@ func (u *upgrader) upgrade() {
 		u.fail("new_pid", next.process.Pid, "reason", err)
 		return
 	}
+	if err := systemd.MainPID(next.process.Pid); err != nil { // or it takes the end of this process for that of the service
+		u.log.Warn("the service manager does not follow", "reason", err)
+	}
 	begun := u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid))
 	u.allow() // the stop refuses the next one
 	if begun {
 		go u.watch(next)
 		return
 	}
-	// Somebody has asked this process to stop in the last moment, and means the service, which is the new process by now.
+	// Somebody has asked this process to stop in the last moment, and means the service, which is
+	// the new process by now.
 	u.log.Warn("upgrade done while stopping: the new process is asked to stop", "new_pid", next.process.Pid)
 	_ = next.process.Signal(syscall.SIGTERM)
 	<-next.ended
 }
 
-// fail says so when the next upgrade can begin, and not before: whoever reads it may try again at once.
+// fail says so when the next upgrade can begin, and not before: whoever reads it may try again at
+// once.
 func (u *upgrader) fail(args ...any) {
 	u.allow()
 	u.log.Error("upgrade failed, this process goes on serving", args...)
 }
 
-// watch tells of a new process that fails while this one drains. One that ends well was stopped, or replaced in its turn. It ends with one of
-// the two.
+// watch tells of a new process that fails while this one drains. One that ends well was stopped, or
+// replaced in its turn. It ends with one of the two.
 func (u *upgrader) watch(next *successor) {
 	<-next.ended
 	if !next.well {

@@ -14,7 +14,7 @@ import (
 func newHealthServer(registry *health.Registry, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	for path, kind := range map[string]health.Kind{"/livez": health.Live, "/readyz": health.Ready} {
-		handler := registry.Handler(kind, health.Details(true)) // operators only: the listener is on loopback
+		handler := registry.Handler(kind, health.Details()) // operators only: the listener is on loopback
 		mux.Handle(path, handler)
 		mux.Handle(path+"/{name}", handler)
 	}

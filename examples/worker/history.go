@@ -11,7 +11,8 @@ import (
 
 const historyLines = 20
 
-// printHistory prints the newest ticks and a count of all. It only reads the journal, so it needs no lock.
+// printHistory prints the newest ticks and a count of all. It only reads the journal, so it needs
+// no lock.
 func printHistory(w io.Writer, file string) error {
 	if _, err := os.Stat(file); err != nil { // SQLite would make an empty one
 		return fmt.Errorf("journal: %w", err)

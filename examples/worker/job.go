@@ -13,8 +13,9 @@ type job struct {
 	name  string
 	every time.Duration
 
-	// run does one tick. Its context ends with the time limit of a tick, not when the service stops. It is never called twice at a time. It
-	// is called again for the same tick if the process ended before the journal had its end: see tick.key.
+	// run does one tick. Its context ends with the time limit of a tick, not when the service
+	// stops. It is never called twice at a time. It is called again for the same tick if the
+	// process ended before the journal had its end: see tick.key.
 	run func(ctx context.Context, t tick) error
 }
 
@@ -28,7 +29,8 @@ type tick struct {
 	requestID string // of this attempt
 }
 
-// key is the same for each attempt at a tick, which makes it an idempotency key. The request ID is not: it is of one attempt.
+// key is the same for each attempt at a tick, which makes it an idempotency key. The request ID is
+// not: it is of one attempt.
 func (t tick) key() string { return t.job + "/" + t.scheduled.UTC().Format(stamp) }
 
 // newJobs returns the two jobs of this example. Write your own here.
@@ -51,8 +53,9 @@ func work(takes time.Duration, receiver *receiver) func(context.Context, tick) e
 	}
 }
 
-// A receiver stands for what is outside of this process and its journal: a bank, a mail gateway, an object store. It remembers
-// the keys it has seen, so that a delivery that comes again has no second effect.
+// A receiver stands for what is outside of this process and its journal: a bank, a mail gateway, an
+// object store. It remembers the keys it has seen, so that a delivery that comes again has no
+// second effect.
 type receiver struct{ db *sql.DB }
 
 func (r *receiver) deliver(ctx context.Context, key string) error {

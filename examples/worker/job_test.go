@@ -60,7 +60,8 @@ func TestTickThatTakesTooLong(t *testing.T) {
 	}
 }
 
-// A tick that is longer than its interval never runs beside itself: what has become due meanwhile is one tick.
+// A tick that is longer than its interval never runs beside itself: what has become due meanwhile
+// is one tick.
 func TestTickLongerThanItsInterval(t *testing.T) {
 	t.Parallel()
 	p := start(t, newFile(t), "-collect-every", "10ms", "-collect-takes", "60ms")

@@ -12,8 +12,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// A journal remembers on disk which ticks were begun and which were finished. What begin and end have returned for survives
-// the end of the process, and that of the machine.
+// A journal remembers on disk which ticks were begun and which were finished. What begin and end
+// have returned for survives the end of the process, and that of the machine.
 type journal struct {
 	db   *sql.DB
 	lock *flock.Flock
@@ -43,8 +43,9 @@ CREATE TABLE IF NOT EXISTS deliveries ( -- in place of another service, see rece
 	repeated INTEGER NOT NULL DEFAULT 0
 ) STRICT;`
 
-// openJournal opens the journal for the one worker that may use it: two would run each other's ticks again. The operating system
-// releases the lock with the end of the process, however that comes.
+// openJournal opens the journal for the one worker that may use it: two would run each other's
+// ticks again. The operating system releases the lock with the end of the process, however that
+// comes.
 func openJournal(file string) (*journal, error) {
 	lock := flock.New(file + ".lock")
 	locked, err := lock.TryLock()
@@ -65,7 +66,8 @@ func openJournal(file string) (*journal, error) {
 	return nil, errors.Join(err, lock.Unlock())
 }
 
-// openDatabase has each commit synced to the disk. Readers, such as -history, do not hold up the worker.
+// openDatabase has each commit synced to the disk. Readers, such as -history, do not hold up the
+// worker.
 func openDatabase(file string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
@@ -78,8 +80,8 @@ func openDatabase(file string) (*sql.DB, error) {
 // Close is for after the last tick.
 func (j *journal) Close() error { return errors.Join(j.db.Close(), j.lock.Unlock()) }
 
-// enrol records the origin of a job, in place of a tick before its first one. Without it, that one would be lost if the worker was down when it
-// was due.
+// enrol records the origin of a job, in place of a tick before its first one. Without it, that one
+// would be lost if the worker was down when it was due.
 func (j *journal) enrol(ctx context.Context, job string, origin time.Time) error {
 	t := tick{job: job, scheduled: origin, since: origin}
 	at := origin.UTC().Format(stamp)
@@ -87,7 +89,8 @@ func (j *journal) enrol(ctx context.Context, job string, origin time.Time) error
 		`INSERT INTO ticks (job, scheduled, since, state, attempts, began, request_id) VALUES (?, ?, ?, 'new', 0, ?, '')`, job, at, at, at)
 }
 
-// begin records an attempt at t before it is made. It fails if the tick was begun before and this is not a further attempt.
+// begin records an attempt at t before it is made. It fails if the tick was begun before and this
+// is not a further attempt.
 func (j *journal) begin(ctx context.Context, t tick) error {
 	began := t.began.UTC().Format(stamp)
 	if t.attempt == 1 {
@@ -131,8 +134,9 @@ func (j *journal) change(ctx context.Context, what string, t tick, query string,
 	return nil
 }
 
-// prune deletes what is older than keep, but never the newest tick of the job: the next one begins where it ended. The receiver's keys go at
-// the same age: a tick that has ended is never delivered again.
+// prune deletes what is older than keep, but never the newest tick of the job: the next one begins
+// where it ended. The receiver's keys go at the same age: a tick that has ended is never delivered
+// again.
 func (j *journal) prune(ctx context.Context, job string) error {
 	before := time.Now().Add(-keep).UTC().Format(stamp)
 	_, err := j.db.ExecContext(ctx, `
@@ -144,8 +148,9 @@ func (j *journal) prune(ctx context.Context, job string) error {
 	return nil
 }
 
-// newest returns the newest tick of a job, and its state, which is "" if the job was never seen before. It tells all that matters of the
-// past: no tick is begun before the last one has ended, and one that failed hands its work on to the next.
+// newest returns the newest tick of a job, and its state, which is "" if the job was never seen
+// before. It tells all that matters of the past: no tick is begun before the last one has ended,
+// and one that failed hands its work on to the next.
 func (j *journal) newest(ctx context.Context, job string) (t tick, state string, err error) {
 	var scheduled, since string
 	err = j.db.QueryRowContext(ctx,

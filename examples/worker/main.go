@@ -1,5 +1,6 @@
-// Command worker runs periodic jobs and stops between ticks, never in one: on SIGTERM the ticks in progress are finished, no new one
-// begins, and a journal on disk holds it to that over any number of restarts.
+// Command worker runs periodic jobs and stops between ticks, never in one: on SIGTERM the ticks in
+// progress are finished, no new one begins, and a journal on disk holds it to that over any number
+// of restarts.
 //
 //	go run -C examples/worker .
 //
@@ -45,7 +46,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 	// Every record of a tick carries its ID, because its context does.
 	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, nil)))
 
-	// What can fail comes first, one after the other: there is nothing to undo yet but the step before.
+	// What can fail comes first, one after the other: there is nothing to undo yet but the step
+	// before.
 	journal, err := openJournal(cfg.journal)
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 // assemble tells gs what runs, and in which order it stops:
 //
 //	the signal     no tick begins any more
-//	PhaseWork      the ticks in progress are finished; one that is not by the end of Grace is given up, and named
+//	PhaseWork      ticks in progress are finished; one that Grace is too short for is given up, and named
 //	PhaseStore     the journal is closed: nobody writes to it any more
 //	PhaseFlush     the health endpoints, which answer until the end: whoever finds no liveness
 //	               any more may kill the process in the middle of a tick

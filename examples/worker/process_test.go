@@ -45,7 +45,8 @@ func newProcess(t *testing.T, file string, args ...string) *testproc.Process {
 	return testproc.New(t, "main", args...)
 }
 
-// stop asks with a SIGTERM, and expects that no tick began after it was received and that none was left unfinished.
+// stop asks with a SIGTERM, and expects that no tick began after it was received and that none was
+// left unfinished.
 func (p *process) stop() {
 	p.t.Helper()
 	p.Signal(syscall.SIGTERM)
@@ -129,8 +130,9 @@ func readJob(t *testing.T, file, job string) []row {
 	return of
 }
 
-// requireNothingLost checks the whole history of a journal: the work of the ticks that were done follows on without a gap and without
-// an overlap, no two ticks of a job ran at the same time, each was delivered, and none more often than it was attempted.
+// requireNothingLost checks the whole history of a journal: the work of the ticks that were done
+// follows on without a gap and without an overlap, no two ticks of a job ran at the same time, each
+// was delivered, and none more often than it was attempted.
 func requireNothingLost(t *testing.T, file string) {
 	t.Helper()
 	for _, job := range []string{"collect", "report"} {

@@ -12,7 +12,8 @@ import (
 	"github.com/gracekit/gracekit/shutdown"
 )
 
-// A runner runs the ticks of one job, one after the other. Each job has its own, so that none waits for another.
+// A runner runs the ticks of one job, one after the other. Each job has its own, so that none waits
+// for another.
 type runner struct {
 	job      job
 	timeout  time.Duration // of a tick
@@ -56,13 +57,15 @@ func newRunner(j job, timeout time.Duration, journal *journal, log *slog.Logger,
 	return r, nil
 }
 
-// loop is a component of the shutdown. It returns nil when the service stops, after the tick in progress. The only error is one of the
-// journal: a worker that cannot write down what it does must not do it.
+// loop is a component of the shutdown. It returns nil when the service stops, after the tick in
+// progress. The only error is one of the journal: a worker that cannot write down what it does must
+// not do it.
 func (r *runner) loop(ctx context.Context) error {
 	defer func() {
 		r.log.Info("job ended", "done", r.done, "failed", r.failed)
 	}()
-	// A tick and what is written about it end by themselves, not with the service, whose end is seen by draining.
+	// A tick and what is written about it end by themselves, not with the service, whose end is
+	// seen by draining.
 	ctx = context.WithoutCancel(ctx)
 	if r.interrupted != nil {
 		if err := r.resume(ctx, *r.interrupted); err != nil {
@@ -117,8 +120,8 @@ func (r *runner) wait() (t tick, ok bool) {
 			warned = true
 			r.log.Warn("the clock was set back: waiting until it has caught up with the last tick", "last", r.last, "now", now)
 		}
-		// The schedule is that of the clock on the wall; timers count another one, which knows nothing of a clock that is set or of a
-		// machine that sleeps.
+		// The schedule is that of the clock on the wall; timers count another one, which knows
+		// nothing of a clock that is set or of a machine that sleeps.
 		pause = min(pause, 10*time.Second)
 		r.expect("waiting", pause)
 		select {
@@ -128,7 +131,8 @@ func (r *runner) wait() (t tick, ok bool) {
 	}
 }
 
-// run runs one tick to its end. It returns an error if the journal failed; those of the job are logged and counted.
+// run runs one tick to its end. It returns an error if the journal failed; those of the job are
+// logged and counted.
 func (r *runner) run(ctx context.Context, t tick) error {
 	t.requestID = reqid.New()
 	ctx, err := reqid.NewContext(ctx, t.requestID)
@@ -170,16 +174,17 @@ func (r *runner) call(ctx context.Context, t tick) (err error) {
 	return r.job.run(ctx, t)
 }
 
-// expect notes what the loop begins to do, and how long that may take. Until it is called late by more than the time limit of a tick, the
-// job counts as alive.
+// expect notes what the loop begins to do, and how long that may take. Until it is called late by
+// more than the time limit of a tick, the job counts as alive.
 func (r *runner) expect(doing string, within time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.doing, r.expected = doing, time.Now().Add(within)
 }
 
-// alive is a liveness probe. It fails if a tick ignores its time limit: it will never return, and no other one of its job can begin, so
-// that a new process is all that helps. Ticks that fail are no reason for that.
+// alive is a liveness probe. It fails if a tick ignores its time limit: it will never return, and
+// no other one of its job can begin, so that a new process is all that helps. Ticks that fail are
+// no reason for that.
 func (r *runner) alive(context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,7 +18,8 @@ import (
 	"github.com/gracekit/gracekit/internal/testproc"
 )
 
-// Busy jobs: collect takes as long as its interval, so that there is nearly always a tick in progress.
+// Busy jobs: collect takes as long as its interval, so that there is nearly always a tick in
+// progress.
 var busy = []string{"-collect-every", "20ms", "-collect-takes", "20ms", "-report-every", "100ms", "-report-takes", "40ms"}
 
 func TestSIGTERMAtAnyMoment(t *testing.T) {
@@ -99,7 +100,8 @@ func TestSIGKILLInATick(t *testing.T) {
 	requireRunAgain(t, file)
 }
 
-// requireRunAgain expects a journal whose only tick was begun and not finished, and that the next worker finishes it.
+// requireRunAgain expects a journal whose only tick was begun and not finished, and that the next
+// worker finishes it.
 func requireRunAgain(t *testing.T, file string) {
 	t.Helper()
 	rows := readTicks(t, file)

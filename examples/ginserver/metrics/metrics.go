@@ -13,15 +13,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics has a registry of its own, so that a library which registers something for everybody changes nothing here. It is safe for
-// concurrent use.
+// Metrics has a registry of its own, so that a library which registers something for everybody
+// changes nothing here. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	inFlight prometheus.Gauge
 	duration *prometheus.HistogramVec
 }
 
-// New returns the metrics of one service, those of the Go runtime and of the process among them. draining is closed when it begins to stop.
+// New returns the metrics of one service, those of the Go runtime and of the process among them.
+// draining is closed when it begins to stop.
 func New(draining <-chan struct{}) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -52,8 +53,9 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Middleware measures every request that comes through. No client can make a new time series: a path stands for its route, a path without
-// a route is "none", and so is a method that nobody knows.
+// Middleware measures every request that comes through. No client can make a new time series: a
+// path stands for its route, a path without a route is "none", and so is a method that nobody
+// knows.
 func (m *Metrics) Middleware() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		begin := time.Now()

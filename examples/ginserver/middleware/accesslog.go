@@ -8,8 +8,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// AccessLog writes a record for each request after it, also if it panics: then the status is 500, which is what Recovery around it answers.
-// The record has the user that was set inside by reqid.SetUser, and not the query, which may hold secrets.
+// AccessLog writes a record for each request after it, also if it panics: then the status is 500,
+// which is what Recovery around it answers. The record has the user that was set inside by
+// reqid.SetUser, and not the query, which may hold secrets.
 func AccessLog(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		begin := time.Now()

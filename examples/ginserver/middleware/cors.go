@@ -24,8 +24,9 @@ type CORSConfig struct {
 	MaxAge      time.Duration `yaml:"maxAge"`      // how long a browser may remember this
 }
 
-// CORS answers preflights and marks answers for pages of the origins in config. A request from another origin is refused with 403. It is
-// no protection against anything but browsers: whoever sends no Origin is served.
+// CORS answers preflights and marks answers for pages of the origins in config. A request from
+// another origin is refused with 403. It is no protection against anything but browsers: whoever
+// sends no Origin is served.
 func CORS(config CORSConfig, w *response.Writer) (gin.HandlerFunc, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
@@ -41,7 +42,8 @@ func CORS(config CORSConfig, w *response.Writer) (gin.HandlerFunc, error) {
 		options.AllowAllOrigins = true
 	} else {
 		options.AllowOrigins = config.Origins
-		// It is asked about origins that are not in the list. cors then answers 403 without a body, unless there is an answer.
+		// It is asked about origins that are not in the list. cors then answers 403 without a body,
+		// unless there is an answer.
 		options.AllowOriginWithContextFunc = func(c *gin.Context, origin string) bool {
 			w.Write(c, response.ErrForbidden.Detail("pages of %.100q may not use this", origin), nil)
 			return false
@@ -83,7 +85,8 @@ func (config CORSConfig) validate() error {
 	return nil
 }
 
-// isOrigin reports whether a browser may send this. Anything else in the list would never match, and nobody would know why.
+// isOrigin reports whether a browser may send this. Anything else in the list would never match,
+// and nobody would know why.
 func isOrigin(origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Hostname() == "" || u.Scheme+"://"+u.Host != origin || strings.Contains(u.Host, "*") {

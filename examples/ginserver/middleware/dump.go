@@ -17,11 +17,13 @@ type DumpConfig struct {
 	Redact  []string `yaml:"redact"`  // headers that hold secrets, besides those that always do
 }
 
-// Dump logs the headers and the beginning of the bodies of every request and answer, to see what a client really sends. It is made for a
-// developer's machine: bodies hold passwords and personal data, so it returns an error in release mode.
+// Dump logs the headers and the beginning of the bodies of every request and answer, to see what a
+// client really sends. It is made for a developer's machine: bodies hold passwords and personal
+// data, so it returns an error in release mode.
 //
-// Headers that hold credentials are not shown. Bodies are copied while the handler reads and writes them, so that nothing is delayed, and no
-// more than maxBody of them is held. What a handler does not read is not shown, nor is the query, which may hold secrets.
+// Headers that hold credentials are not shown. Bodies are copied while the handler reads and writes
+// them, so that nothing is delayed, and no more than maxBody of them is held. What a handler does
+// not read is not shown, nor is the query, which may hold secrets.
 func Dump(release bool, config DumpConfig, log *slog.Logger) (gin.HandlerFunc, error) {
 	switch {
 	case release:

@@ -1,5 +1,5 @@
-// Package middleware has the middlewares of the example, and what installs them: [NewEngine] for those that every service needs, [Set] for
-// those that a config file chooses by name.
+// Package middleware has the middlewares of the example, and what installs them: [NewEngine] for
+// those that every service needs, [Set] for those that a config file chooses by name.
 package middleware
 
 import (
@@ -14,12 +14,14 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// NewEngine returns an engine on which RequestID and Context are installed, and which answers by w where there is no route.
+// NewEngine returns an engine on which Context is installed, and which answers by w where there is
+// no route.
 //
-// It differs from gin.New in what that leaves open. No client can choose the address it is known by: gin believes the header
-// X-Forwarded-For of everybody, here only of trustedProxies (addresses or CIDR ranges; nil is nobody). A slash too many is a 404: gin's
-// redirects for it go around all middlewares.
-func NewEngine(w *response.Writer, timeout time.Duration, trustedProxies []string, opts ...reqid.Option) (*gin.Engine, error) {
+// It differs from gin.New in what that leaves open. No client can choose the address it is known
+// by: gin believes the header X-Forwarded-For of everybody, here only of trustedProxies (addresses
+// or CIDR ranges; nil is nobody). A slash too many is a 404: gin's redirects for it go around all
+// middlewares.
+func NewEngine(w *response.Writer, timeout time.Duration, trustedProxies []string) (*gin.Engine, error) {
 	engine := gin.New()
 	if err := engine.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trustedProxies: %w, must be addresses, or ranges such as 10.0.0.0/8", err)
@@ -30,15 +32,17 @@ func NewEngine(w *response.Writer, timeout time.Duration, trustedProxies []strin
 	engine.HandleMethodNotAllowed = true
 	engine.NoRoute(func(c *gin.Context) { w.Write(c, response.ErrNoRoute, nil) })
 	engine.NoMethod(func(c *gin.Context) { w.Write(c, response.ErrMethodNotAllowed, nil) })
-	engine.Use(RequestID(opts...), Context(timeout))
+	engine.Use(Context(timeout))
 	return engine, nil
 }
 
-// RequestID gives every request an ID: in c.Request.Context(), in the response header and, by way of the logger, in the records.
+// RequestID gives every request an ID: in c.Request.Context(), in the response header and, by way
+// of the logger, in the records.
 //
-// The context of the request is the one to hand on to services, stores and goroutines. c itself is not: gin uses it again for another
-// request as soon as the handler returns, and what still holds it then reads, or answers, that one.
-func RequestID(opts ...reqid.Option) gin.HandlerFunc {
+// The context of the request is the one to hand on to services, stores and goroutines. c itself is
+// not: gin uses it again for another request as soon as the handler returns, and what still holds
+// it then reads, or answers, that one.
+func RequestID(opts ...reqid.MiddlewareOption) gin.HandlerFunc {
 	withID := reqid.Middleware(opts...)
 	return func(c *gin.Context) {
 		withID(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -48,8 +52,9 @@ func RequestID(opts ...reqid.Option) gin.HandlerFunc {
 	}
 }
 
-// Context ends the context of each request after the timeout, so that nothing a handler waits for can hold it for ever. Work that is to
-// outlive its request takes reqid.Detach(c.Request.Context()).
+// Context ends the context of each request after the timeout, so that nothing a handler waits for
+// can hold it for ever. Work that is to outlive its request takes
+// reqid.Detach(c.Request.Context()).
 func Context(timeout time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), timeout)

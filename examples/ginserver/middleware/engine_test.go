@@ -77,7 +77,8 @@ func TestContextEndsWithTheRequest(t *testing.T) {
 	assert.ErrorIs(t, ctx.Err(), context.Canceled)
 }
 
-// gin uses its Context again for the next request; what runs on after a request must not see that one.
+// gin uses its Context again for the next request; what runs on after a request must not see that
+// one.
 func TestDetachedWorkKeepsItsRequest(t *testing.T) {
 	s := newService(t)
 	var background sync.WaitGroup
@@ -155,10 +156,23 @@ func TestSet(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Empty(t, chain)
 
-	_, err = set.Chain([]string{"a", "gzip", "a", "requestid", "broken", "A"})
+	_, err = set.Chain([]string{"a", "gzip", "a", "context", "broken", "A"})
 	assert.EqualError(t, err, `unknown middleware "gzip": known are a, b, broken, c
 middleware "a" is in the list twice
-middleware "requestid" is always installed: leave it out of the list
+middleware "context" is always installed: leave it out of the list
 middleware "broken": burst is 0
 unknown middleware "A": known are a, b, broken, c`)
+}
+
+func TestOptions(t *testing.T) {
+	s := newService(t)
+	s.Use(middleware.Options())
+	s.GET("/notes", ok)
+	s.PUT("/notes", ok)
+	got := s.do(t, "OPTIONS", "/notes", "")
+	assert.Equal(t, http.StatusNoContent, got.Code)
+	assert.Equal(t, "GET, PUT", got.Header().Get("Allow"))
+	assert.Equal(t, http.StatusNotFound, s.do(t, "OPTIONS", "/nothing", "").Code)
+	preflight := s.do(t, "OPTIONS", "/notes", "", "Origin: https://example.com", "Access-Control-Request-Method: PUT")
+	assert.Equal(t, http.StatusMethodNotAllowed, preflight.Code, "it is for cors, which is not there")
 }

@@ -41,6 +41,7 @@ func newService(t *testing.T, trustedProxies ...string) *service {
 	s.write = response.NewWriter(codes, s.log)
 	s.Engine, err = middleware.NewEngine(s.write, time.Minute, trustedProxies)
 	require.NoError(t, err)
+	s.Use(middleware.RequestID())
 	return s
 }
 

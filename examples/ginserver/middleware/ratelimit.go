@@ -22,11 +22,13 @@ type RateLimitConfig struct {
 	MaxClients int     `yaml:"maxClients"` // that are remembered at the same time, about 350 bytes each
 }
 
-// A RateLimiter holds a token bucket for each client. It is safe for concurrent use and starts no goroutine.
+// A RateLimiter holds a token bucket for each client. It is safe for concurrent use and starts no
+// goroutine.
 //
-// A client whose bucket is full again is forgotten, as a new one begins with a full bucket, too. So the memory follows the traffic, and
-// maxClients bounds it in any case: beyond that many clients the one that was seen the longest ago is forgotten early, which is to its
-// advantage. Whoever has more addresses than maxClients needs another defence than this.
+// A client whose bucket is full again is forgotten, as a new one begins with a full bucket, too. So
+// the memory follows the traffic, and maxClients bounds it in any case: beyond that many clients
+// the one that was seen the longest ago is forgotten early, which is to its advantage. Whoever has
+// more addresses than maxClients needs another defence than this.
 type RateLimiter struct {
 	limit  rate.Limit
 	burst  int
@@ -63,7 +65,8 @@ func NewRateLimiter(config RateLimitConfig) (*RateLimiter, error) {
 	}, nil
 }
 
-// Allow takes a token of the client that this address belongs to. If there is none it says how long it takes until there is one.
+// Allow takes a token of the client that this address belongs to. If there is none it says how long
+// it takes until there is one.
 func (l *RateLimiter) Allow(addr netip.Addr) (wait time.Duration, ok bool) {
 	key := clientOf(addr)
 	l.mu.Lock()
@@ -91,8 +94,8 @@ func (l *RateLimiter) Clients() int {
 	return l.clients.Len()
 }
 
-// clientOf returns what counts as one client: an address of IPv4, or a /64 of IPv6, because that is the least that anybody gets, and inside
-// of it everybody can choose.
+// clientOf returns what counts as one client: an address of IPv4, or a /64 of IPv6, because that is
+// the least that anybody gets, and inside of it everybody can choose.
 func clientOf(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -107,8 +110,9 @@ func seconds(s float64) time.Duration {
 	return time.Duration(min(s*float64(time.Second), math.MaxInt64/2))
 }
 
-// RateLimit answers 429 with Retry-After to a client that has used up what the limiter gives it. Who the client is says gin's ClientIP: the
-// peer of the connection, or what a trusted proxy says about it.
+// RateLimit answers 429 with Retry-After to a client that has used up what the limiter gives it.
+// Who the client is says gin's ClientIP: the peer of the connection, or what a trusted proxy says
+// about it.
 func RateLimit(limiter *RateLimiter, w *response.Writer) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		addr, _ := netip.ParseAddr(c.ClientIP())

@@ -10,10 +10,11 @@ import (
 	"github.com/gracekit/gracekit/examples/ginserver/response"
 )
 
-// Recovery answers 500 in the usual shape when a handler panics. The value and the stack are logged, and never sent, whatever the value is.
+// Recovery answers 500 in the usual shape when a handler panics. The value and the stack are
+// logged, and never sent, whatever the value is.
 //
-// If part of the answer is out already, the connection is cut instead, so that the client does not take that part for the whole; a handler
-// that panics with [http.ErrAbortHandler] wants just that.
+// If part of the answer is out already, the connection is cut instead, so that the client does not
+// take that part for the whole; a handler that panics with [http.ErrAbortHandler] wants just that.
 func Recovery(w *response.Writer) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {

@@ -1,7 +1,9 @@
-// Package request reads what clients send, strictly, and says what is wrong with it in words that a client may read.
+// Package request reads what clients send, strictly, and says what is wrong with it in words that a
+// client may read.
 package request
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,16 +21,24 @@ import (
 // MaxBody is a limit for bodies that is right for most APIs: 1 MiB.
 const MaxBody = 1 << 20
 
-// JSON reads the body, which must be exactly one JSON value of at most limit bytes, into what v points to. A member that v has no field for
-// is an error, because it is a misspelling more often than not. Its errors are those of package response, ready to be written.
+// JSON reads the body, which must be exactly one JSON value of at most limit bytes, into what v
+// points to. A member that v has no field for is an error, because it is a misspelling more often
+// than not; so are a member that comes twice or in another case, numbers beyond float64, and more
+// than 100 levels. Its errors are those of package response, ready to be written.
 //
-// gin's own ShouldBindJSON accepts unknown members, unless a global switch is set, ignores what follows the value, and has no limit.
+// gin's own ShouldBindJSON accepts all of that, unless a global switch is set for unknown members,
+// ignores what follows the value, and has no limit.
 func JSON(c *gin.Context, limit int64, v any) error {
-	// A browser sends JSON to another origin only after a preflight; "text/plain" it sends at once (CSRF).
+	// A browser sends JSON to another origin only after a preflight; "text/plain" it sends at once
+	// (CSRF).
 	if mediaType, _, err := mime.ParseMediaType(c.GetHeader("Content-Type")); err != nil || mediaType != "application/json" {
 		return response.ErrMediaType.Detail("Content-Type is %.40q, must be application/json", c.GetHeader("Content-Type"))
 	}
-	decoder := jsonx.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+	if err != nil {
+		return explain(err)
+	}
+	decoder := jsonx.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(v); err != nil {
 		return explain(err)
@@ -39,7 +49,7 @@ func JSON(c *gin.Context, limit int64, v any) error {
 	case !errors.Is(err, io.EOF):
 		return explain(err)
 	}
-	return nil
+	return strict(data, v)
 }
 
 func explain(err error) error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gracekit/gracekit/examples/ginserver/request"
 	"github.com/gracekit/gracekit/examples/ginserver/response"
+	"github.com/gracekit/gracekit/jsonx"
 )
 
 func TestMain(m *testing.M) {
@@ -28,6 +29,11 @@ type document struct {
 	Inner struct {
 		Count int8 `json:"count"`
 	} `json:"inner"`
+	Any  map[string]any   `json:"any"`
+	Raw  jsonx.RawMessage `json:"raw"`
+	List []struct {
+		A int `json:"a"`
+	} `json:"list"`
 }
 
 func decode(t *testing.T, contentType, body string) (document, error) {
@@ -38,7 +44,7 @@ func decode(t *testing.T, contentType, body string) (document, error) {
 		c.Request.Header.Set("Content-Type", contentType)
 	}
 	var d document
-	err := request.JSON(c, 64, &d)
+	err := request.JSON(c, 300, &d)
 	return d, err
 }
 
@@ -51,9 +57,19 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// What is allowed stays so: two cases of a name that is the client's own, and 100 levels.
+func TestStrictIsNotStricter(t *testing.T) {
+	for _, body := range []string{
+		`{"any":{"b":1,"B":2,"name":3,"Name":4}}`, `{"any":{"b":` + strings.Repeat("[", 98) + strings.Repeat("]", 98) + `}}`, `null`,
+	} {
+		_, err := decode(t, "application/json", body)
+		assert.NoError(t, err, body)
+	}
+}
+
 func TestBadBodies(t *testing.T) {
 	const json = "application/json"
-	long := strings.Repeat("x", 200)
+	long := strings.Repeat("x", 400)
 	tests := []struct {
 		name, contentType, body string
 		is                      response.Error
@@ -69,8 +85,17 @@ func TestBadBodies(t *testing.T) {
 		{"not an object", json, `[1]`, response.ErrBadRequest, "the body: a JSON array does not fit here"},
 		{"two values", json, `{"name":"x"} {"name":"y"}`, response.ErrBadRequest, "the body has more than one JSON value"},
 		{"something after it", json, `{"name":"x"} }`, response.ErrBadRequest, "the body is not JSON, at byte "},
-		{"too large", json, `{"name":"` + long + `"}`, response.ErrBodyTooLarge, "the body is larger than 64 bytes"},
-		{"too large after the value", json, `{"name":"x"}` + strings.Repeat(" ", 200), response.ErrBodyTooLarge, "the body is larger than 64 bytes"},
+		{"too large", json, `{"name":"` + long + `"}`, response.ErrBodyTooLarge, "the body is larger than 300 bytes"},
+		{"too large after the value", json, `{"name":"x"}` + strings.Repeat(" ", 400), response.ErrBodyTooLarge, "the body is larger than 300 bytes"},
+		{"twice", json, `{"name":"x","name":"y"}`, response.ErrBadRequest, `the body: "name" comes twice`},
+		{"twice in an object", json, `{"any":{"b":1,"b":1}}`, response.ErrBadRequest, `any: "b" comes twice`},
+		{"twice in an array", json, `{"list":[{},{"a":1,"a":1}]}`, response.ErrBadRequest, `list[1]: "a" comes twice`},
+		{"twice by an escape", json, `{"name":"x","n\u0061me":"y"}`, response.ErrBadRequest, `"name" comes twice`},
+		{"another case", json, `{"Name":"x"}`, response.ErrBadRequest, `"Name" must be written "name"`},
+		{"in two cases", json, `{"name":"x","NAME":"y"}`, response.ErrBadRequest, `"NAME" must be written "name"`},
+		{"another case inside", json, `{"inner":{"Count":1}}`, response.ErrBadRequest, `inner: "Count" must be written "count"`},
+		{"too deep", json, `{"any":{"b":` + strings.Repeat("[", 99) + strings.Repeat("]", 99) + `}}`, response.ErrBadRequest, "nested more than 100 deep"},
+		{"no float64", json, `{"raw":{"b":1e999}}`, response.ErrBadRequest, "b: 1e999 is beyond the numbers"},
 		{"no type", "", `{}`, response.ErrMediaType, `Content-Type is "", must be application/json`},
 		{"a form", "application/x-www-form-urlencoded", `{}`, response.ErrMediaType, `Content-Type is "application/x-www-form-urlencoded", must be`},
 		{"not a type", ";;", `{}`, response.ErrMediaType, `Content-Type is ";;", must be application/json`},

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// The errors that every API has. The codes below 110000 are theirs; a resource takes a range of its own: 110001 and on, 110101 and on.
+// The errors that every API has. The codes below 110000 are theirs; a resource takes a range of its
+// own: 110001 and on, 110101 and on.
 var (
 	ErrInternal         = Error{Code: 100001, Status: http.StatusInternalServerError, Message: "internal error"}
 	ErrNoRoute          = Error{Code: 100002, Status: http.StatusNotFound, Message: "no such route"}
@@ -37,8 +38,9 @@ func Common() []Error {
 // Codes are all the errors an API may answer with. They do not change after NewCodes.
 type Codes struct{ byCode map[int]Error }
 
-// NewCodes registers the errors of Common and these. It names everything that is wrong with them: a code that is taken, a code or a status
-// that is none, a message that is missing. A program ends with that error at its start.
+// NewCodes registers the errors of Common and these. It names everything that is wrong with them: a
+// code that is taken, a code or a status that is none, a message that is missing. A program ends
+// with that error at its start.
 func NewCodes(own ...Error) (*Codes, error) {
 	codes := &Codes{byCode: make(map[int]Error)}
 	var wrong []error

@@ -120,6 +120,29 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Every answer that says "come again later" says when.
+func TestRetryAfter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err       error
+		set, want string
+	}{
+		"429":               {response.ErrTooManyRequests.Detail("wait"), "", "1"},
+		"503":               {fmt.Errorf("%w: full", response.ErrUnavailable), "", "1"},
+		"who knows when":    {response.ErrTooManyRequests, "7", "7"},
+		"another status":    {errFull, "", ""},
+		"a failure of ours": {errors.New("broken"), "", ""},
+		"it took too long":  {response.ErrTimeout, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _ := answer(t, t.Context(), func(w *response.Writer, c *gin.Context) {
+				c.Header("Retry-After", tt.set) // gin deletes a header without a value
+				w.Write(c, tt.err, nil)
+			})
+			assert.Equal(t, tt.want, got.Header().Get("Retry-After"))
+		})
+	}
+}
+
 // Who ended the request's context decides whose fault it is, whatever the code around says.
 func TestContextOfTheRequest(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())

@@ -18,20 +18,23 @@ type Writer struct {
 	log   *slog.Logger
 }
 
-// NewWriter returns a Writer that knows these codes and logs what clients must not see. The logger needs a handler made by
-// [reqid.LogHandler], so that its records have the request's ID.
+// NewWriter returns a Writer that knows these codes and logs what clients must not see. The logger
+// needs a handler made by [reqid.LogHandler], so that its records have the request's ID.
 func NewWriter(codes *Codes, log *slog.Logger) *Writer { return &Writer{codes: codes, log: log} }
 
-// Write answers with data and the status 200, with 204 if data is nil, or with err if it is not nil.
+// Write answers with data and the status 200, with 204 if data is nil, or with err if it is not
+// nil.
 func (w *Writer) Write(c *gin.Context, err error, data any) {
 	w.WriteStatus(c, http.StatusOK, err, data)
 }
 
 // WriteStatus is Write with another status for success, such as 201.
 //
-// Of an error the client gets the outermost [Error] in it, if that is registered, and [ErrInternal] otherwise. The whole text of err is
-// logged: as an error if the status is 500 or more, as a debug message if not, since then the client is to blame. The request ID is that of
-// the request's context. No handler runs after an error: the request is aborted.
+// Of an error the client gets the outermost [Error] in it, if that is registered, and [ErrInternal]
+// otherwise. The whole text of err is logged: as an error if the status is 500 or more, as a debug
+// message if not, since then the client is to blame. The request ID is that of the request's
+// context. No handler runs after an error: the request is aborted. A 429 or 503 has a Retry-After,
+// of one second unless the handler has set another.
 //
 // If the answer has begun already, an error can only be logged.
 func (w *Writer) WriteStatus(c *gin.Context, status int, err error, data any) {
@@ -86,6 +89,10 @@ func (w *Writer) writeError(c *gin.Context, err error) {
 		c.Writer.Header().Del(name) // they were meant for the answer that there will not be
 	}
 	c.Header("Cache-Control", "no-store") // whatever the handler meant to allow for its answer
+	again := e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
+	if again && c.Writer.Header().Get("Retry-After") == "" { // who knows when, such as a limiter, has said so
+		c.Header("Retry-After", "1")
+	}
 	body, err := jsonx.Marshal(errorBody{Code: e.Code, Message: e.Message, Reference: e.Reference, RequestID: reqid.FromContext(ctx)})
 	if err != nil { // strings and a number always have JSON
 		panic(err)
@@ -95,7 +102,8 @@ func (w *Writer) writeError(c *gin.Context, err error) {
 
 // public returns what the client may know of err.
 func (w *Writer) public(ctx context.Context, err error) Error {
-	// First whose fault it was: a store that gave up because the client had gone is no failure of the store.
+	// First whose fault it was: a store that gave up because the client had gone is no failure of
+	// the store.
 	switch {
 	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
 		return ErrClientGone // nothing else ends a request's context that way

@@ -1,4 +1,5 @@
-// Package client is the client of the example: what it takes on this side so that nobody notices the stop of a server.
+// Package client is the client of the example: what it takes on this side so that nobody notices
+// the stop of a server.
 package client
 
 import (
@@ -70,7 +71,8 @@ func (cfg config) run(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// withRequestID gives all calls one ID: a fresh one, or what the user wants to see the server's answer to.
+// withRequestID gives all calls one ID: a fresh one, or what the user wants to see the server's
+// answer to.
 func (cfg config) withRequestID(ctx context.Context) (context.Context, error) {
 	if cfg.requestID == "" {
 		return reqid.NewContext(ctx, reqid.New())

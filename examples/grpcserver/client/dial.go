@@ -16,7 +16,8 @@ import (
 	"github.com/gracekit/gracekit/examples/grpcserver/interceptor"
 )
 
-// serviceConfig is what a client has to say to get through a stop of a server. The README has the reasons, line by line.
+// serviceConfig is what a client has to say to get through a stop of a server. The README has the
+// reasons, line by line.
 const serviceConfig = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"healthCheckConfig": {"serviceName": "gracekit.grpcserver.v1.Demo"},
@@ -38,8 +39,9 @@ const serviceConfig = `{
 	"retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1}
 }`
 
-// Dial returns a connection to all servers at these addresses, which takes those that serve in turn. The list stands in for a name service:
-// with a headless service of Kubernetes the target is dns:///demo.default.svc.cluster.local:50051, and no resolver is needed.
+// Dial returns a connection to all servers at these addresses, which takes those that serve in
+// turn. The list stands in for a name service: with a headless service of Kubernetes the target is
+// dns:///demo.default.svc.cluster.local:50051, and no resolver is needed.
 //
 // It is plain HTTP/2, without TLS. opts come last and win.
 func Dial(addrs []string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
@@ -62,13 +64,15 @@ func Dial(addrs []string, opts ...grpc.DialOption) (*grpc.ClientConn, error) {
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// Notices a server that has vanished without a word. Not more often than the server's -min-ping allows.
+		// Notices a server that has vanished without a word. Not more often than the server's
+		// -min-ping allows.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
 	)
 	return grpc.NewClient("list:///demo", append(all, opts...)...)
 }
 
-// DialPlain returns a connection to one server, with nothing that makes up for its failures: for asking after its health.
+// DialPlain returns a connection to one server, with nothing that makes up for its failures: for
+// asking after its health.
 func DialPlain(addr string) (*grpc.ClientConn, error) {
 	if err := validate(addr); err != nil {
 		return nil, err

@@ -17,8 +17,9 @@ const (
 	maxPause   = 2 * time.Second
 )
 
-// resume calls attempt until it has come to its end, or has failed in a way that another attempt would not mend. Each attempt goes on where
-// the one before has come to, and returns whether it has come further. resumed hears of each that is to be followed by another one.
+// resume calls attempt until it has come to its end, or has failed in a way that another attempt
+// would not mend. Each attempt goes on where the one before has come to, and returns whether it has
+// come further. resumed hears of each that is to be followed by another one.
 //
 // grpc's own retryPolicy cannot do this: it ends with the first message of the server.
 func resume(ctx context.Context, attempt func(context.Context) (progress bool, err error), resumed func(error)) error {
@@ -28,7 +29,8 @@ func resume(ctx context.Context, attempt func(context.Context) (progress bool, e
 		if err == nil || status.Code(err) != codes.Unavailable {
 			return err
 		}
-		// A server that has to stop says so. Any other end may be a failure that the next attempt meets again, so the pauses grow.
+		// A server that has to stop says so. Any other end may be a failure that the next attempt
+		// meets again, so the pauses grow.
 		if progress || isStopping(err) {
 			pause = firstPause
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/gracekit/gracekit/examples/grpcserver/demo"
 )
 
-// An Adder sends the numbers from 1 to Numbers to be added up, and goes on elsewhere when a server stops or is lost.
+// An Adder sends the numbers from 1 to Numbers to be added up, and goes on elsewhere when a server
+// stops or is lost.
 type Adder struct {
 	Client  demo.DemoClient
 	Numbers int64
@@ -61,7 +62,8 @@ func (a Adder) attempt(ctx context.Context, state *demo.SumResponse) error {
 	}
 }
 
-// send sends what is not in the sum yet. An error here is of no interest: Recv has the status of the stream.
+// send sends what is not in the sum yet. An error here is of no interest: Recv has the status of
+// the stream.
 func (a Adder) send(ctx context.Context, stream demo.Demo_SumClient, from *demo.SumResponse) {
 	for n := from.GetCount() + 1; n <= a.Numbers; n++ {
 		req := &demo.SumRequest{Number: n}

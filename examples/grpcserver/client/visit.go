@@ -40,7 +40,8 @@ type Visits struct {
 	Servers map[string]int // answers by the name of the server
 }
 
-// VisitMany makes calls, some of them at the same time, until there are so many or ctx ends. One that has failed is not made again.
+// VisitMany makes calls, some of them at the same time, until there are so many or ctx ends. One
+// that has failed is not made again.
 func VisitMany(ctx context.Context, client demo.DemoClient, calls, parallel int, work time.Duration) Visits {
 	result := Visits{Servers: make(map[string]int)}
 	var mu sync.Mutex // guards result

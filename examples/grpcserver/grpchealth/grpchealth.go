@@ -1,5 +1,5 @@
-// Package grpchealth serves what a health.Registry knows by the standard protocol grpc.health.v1, which Kubernetes, balancers and grpc
-// clients themselves understand.
+// Package grpchealth serves what a health.Registry knows by the standard protocol grpc.health.v1,
+// which Kubernetes, balancers and grpc clients themselves understand.
 //
 //	checks.DrainOn(gs.Draining())
 //	healthServer, err := grpchealth.New(checks, streams, grpchealth.Service{Name: "livez", Kind: health.Live})
@@ -27,8 +27,9 @@ type Service struct {
 	Checks []string    // of this kind: those that have to be up, Optional or not, whatever their Grace; none stands for what Report makes of all
 }
 
-// A Server is the health service of a gRPC server. It knows the state of the registry from the first call on, since it asks for it: the events
-// of the registry only say that there is something to send to those who watch.
+// A Server is the health service of a gRPC server. It knows the state of the registry from the
+// first call on, since it asks for it: the events of the registry only say that there is something
+// to send to those who watch.
 type Server struct {
 	*healthserver.Server // keeps the states, and who watches them
 	registry             *health.Registry
@@ -38,14 +39,16 @@ type Server struct {
 	mu sync.Mutex // held while the state is read and set, so that of two updates the later one has the newer state
 }
 
-// New returns the health service. It serves these names and "", the server as a whole, which is of kind Ready unless it is
-// among them. When streams ends, each Watch ends with the status Unavailable, after its client has been sent the
-// last state: without that, one client that watches would hold up GracefulStop until it is cut.
+// New returns the health service. It serves these names and "", the server as a whole, which is of
+// kind Ready unless it is among them. When streams ends, each Watch ends with the status
+// Unavailable, after its client has been sent the last state: without that, one client that watches
+// would hold up GracefulStop until it is cut.
 //
-// Check and List always answer with the state of this moment. A Watch of a Live service does not hear of a check's Grace, which begins and runs out
-// without an Event, before the next Event.
+// Check and List always answer with the state of this moment. A Watch of a Live service does not
+// hear of a check's Grace, which begins and runs out without an Event, before the next Event.
 //
-// The error names a service that comes twice, or depends on a check that the registry does not have.
+// The error names a service that comes twice, or depends on a check that the registry does not
+// have.
 func New(registry *health.Registry, streams context.Context, services ...Service) (*Server, error) {
 	s := &Server{Server: healthserver.NewServer(), registry: registry, streams: streams}
 	if !slices.ContainsFunc(services, func(s Service) bool { return s.Name == "" }) {
@@ -78,7 +81,8 @@ func (s *Server) validate(service Service) error {
 	return nil
 }
 
-// update asks the registry for everything anew. That events come late, or that several of them have become one, does no harm.
+// update asks the registry for everything anew. That events come late, or that several of them have
+// become one, does no harm.
 func (s *Server) update() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +105,8 @@ func (s Service) ok(registry *health.Registry) bool {
 	})
 }
 
-// Check answers with the state of this moment: the first one after draining has begun gets NOT_SERVING.
+// Check answers with the state of this moment: the first one after draining has begun gets
+// NOT_SERVING.
 func (s *Server) Check(ctx context.Context, req *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	s.update()
 	return s.Server.Check(ctx, req)

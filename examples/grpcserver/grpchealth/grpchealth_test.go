@@ -169,7 +169,8 @@ func TestWatch(t *testing.T) {
 	expect(nextLive, notServing) // the next thing it hears: draining was none of its business
 }
 
-// An OnChange function that hangs keeps all events back; yet the last thing that a client hears is that the server does not serve.
+// An OnChange function that hangs keeps all events back; yet the last thing that a client hears is
+// that the server does not serve.
 func TestWatchEndsWithTheLastState(t *testing.T) {
 	tests := []struct {
 		service string
@@ -212,7 +213,8 @@ func TestWatchEndsWithTheLastState(t *testing.T) {
 	}
 }
 
-// The first answer after draining has begun is true, whatever is asked: no event has come, because an OnChange function hangs.
+// The first answer after draining has begun is true, whatever is asked: no event has come, because
+// an OnChange function hangs.
 func TestFirstAnswerNeedsNoEvent(t *testing.T) {
 	type state = grpc_health_v1.HealthCheckResponse_ServingStatus
 	asks := map[string]func(*testing.T, *grpc.ClientConn) state{

@@ -10,8 +10,9 @@ import (
 	"github.com/gracekit/gracekit/health"
 )
 
-// Probe asks a server how a service of it is, once for each call: for health.Wait, for a container's health check, or for a check
-// of another server's registry. The connection stays the caller's. A server that is not there is a failure at once.
+// Probe asks a server how a service of it is, once for each call: for health.Wait, for a
+// container's health check, or for a check of another server's registry. The connection stays the
+// caller's. A server that is not there is a failure at once.
 func Probe(conn grpc.ClientConnInterface, service string) health.Probe {
 	client := grpc_health_v1.NewHealthClient(conn)
 	return func(ctx context.Context) error {

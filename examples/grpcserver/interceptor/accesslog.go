@@ -13,8 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// AccessLog writes a record for each call after its end, at a level that depends on the status: what the client has done wrong is
-// information, what the server has is an error. Health checks are left out, because they come every few seconds and say nothing.
+// AccessLog writes a record for each call after its end, at a level that depends on the status:
+// what the client has done wrong is information, what the server has is an error. Health checks are
+// left out, because they come every few seconds and say nothing.
 func AccessLog(log *slog.Logger) (grpc.UnaryServerInterceptor, grpc.StreamServerInterceptor) {
 	logger := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
 		log.Log(ctx, slog.Level(level), msg, fields...)

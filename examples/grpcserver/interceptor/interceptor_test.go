@@ -236,7 +236,8 @@ func TestResponseIDOfAServerThatSendsNone(t *testing.T) {
 	assert.Empty(t, interceptor.ResponseID(nil, metadata.Pairs("other", "x")))
 }
 
-// The ID and the trace come in at one server, which calls another one with the context of its handler.
+// The ID and the trace come in at one server, which calls another one with the context of its
+// handler.
 func TestIDGoesAlongToTheNextServer(t *testing.T) {
 	for kind, call := range kinds {
 		t.Run(kind, func(t *testing.T) {
@@ -261,7 +262,7 @@ func TestIDGoesAlongToTheNextServer(t *testing.T) {
 }
 
 func TestClientLeavesAloneWhatTheCallHas(t *testing.T) {
-	ours, err := reqid.Extract(t.Context(), metadata.Pairs("x-request-id", "ours", "x-root-request-id", "root", "traceparent", trace, "tracestate", "a=b").Get)
+	ours, err := reqid.Extract(t.Context(), metadata.Pairs("x-request-id", "ours", "x-root-request-id", "root", "traceparent", trace, "tracestate", "a=b", "baggage", "k=v").Get)
 	require.NoError(t, err)
 	other := strings.Replace(trace, "4bf9", "1111", 1)
 	tests := []struct {
@@ -270,7 +271,8 @@ func TestClientLeavesAloneWhatTheCallHas(t *testing.T) {
 		own  []string
 		want map[string][]string
 	}{
-		{"nothing", ours, nil, map[string][]string{"x-request-id": {"ours"}, "x-root-request-id": {"root"}, "traceparent": {trace}, "tracestate": {"a=b"}}},
+		{"nothing", ours, nil, map[string][]string{"x-request-id": {"ours"}, "x-root-request-id": {"root"}, "traceparent": {trace}, "tracestate": {"a=b"}, "baggage": {"k=v"}}},
+		{"baggage", ours, []string{"baggage", "own=1"}, map[string][]string{"x-request-id": {"ours"}, "baggage": {"own=1"}}},
 		{"an ID", ours, []string{"x-request-id", "theirs"}, map[string][]string{"x-request-id": {"theirs"}, "x-root-request-id": nil, "traceparent": {trace}}},
 		{"a trace", ours, []string{"traceparent", other}, map[string][]string{"x-request-id": {"ours"}, "traceparent": {other}, "tracestate": nil}},
 		{"something else", ours, []string{"user-token", "x"}, map[string][]string{"x-request-id": {"ours"}, "user-token": {"x"}}},

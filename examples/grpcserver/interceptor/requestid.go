@@ -10,7 +10,8 @@ import (
 	"github.com/gracekit/gracekit/reqid"
 )
 
-// Header is the key of the request ID in the metadata, on the way in and on the way back. Metadata keys are in lower case.
+// Header is the key of the request ID in the metadata, on the way in and on the way back. Metadata
+// keys are in lower case.
 const Header = "x-request-id"
 
 // The keys of what goes along with the ID, and with the trace.
@@ -18,14 +19,16 @@ const (
 	rootHeader        = "x-root-request-id"
 	traceParentHeader = "traceparent"
 	traceStateHeader  = "tracestate"
+	baggageHeader     = "baggage"
 )
 
-// RequestIDUnaryServer gives each call a request ID: the one valid ID that came with it or, if there was none, or several, or one
-// that is not valid, a fresh one. It is in the context of the handler ([reqid.FromContext]) and in the header metadata of the answer.
+// RequestIDUnaryServer gives each call a request ID: the one valid ID that came with it or, if
+// there was none, or several, or one that is not valid, a fresh one. It is in the context of the
+// handler ([reqid.FromContext]) and in the header metadata of the answer.
 //
-// A call that fails before anything was sent has it in the trailer: see [ResponseID], which finds it in both. In the header it would
-// keep clients from trying again, because a call whose header has come counts as begun (gRFC A6, "Committed"), and a retryPolicy
-// does nothing for it.
+// A call that fails before anything was sent has it in the trailer: see [ResponseID], which finds
+// it in both. In the header it would keep clients from trying again, because a call whose header
+// has come counts as begun (gRFC A6, "Committed"), and a retryPolicy does nothing for it.
 //
 // Calls of methods that the server does not have never come to an interceptor.
 func RequestIDUnaryServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -97,8 +100,9 @@ func ResponseID(header, trailer metadata.MD) string {
 	return ""
 }
 
-// RequestIDUnaryClient sends the request ID of the context, and the trace context that belongs to it, with each call. What the outgoing
-// metadata already has is left alone. A context without an ID sends none, and the server makes one.
+// RequestIDUnaryClient sends the request ID of the context, and the trace context that belongs to
+// it, with each call. What the outgoing metadata already has is left alone. A context without an ID
+// sends none, and the server makes one.
 func RequestIDUnaryClient(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	return invoke(inject(ctx), method, req, reply, conn, opts...)
 }
@@ -116,8 +120,10 @@ func inject(ctx context.Context) context.Context {
 	if out == nil {
 		out = metadata.MD{}
 	}
-	// A root is that of our own ID, and a state that of our own trace: neither may stand beside somebody else's.
+	// A root is that of our own ID, and a state that of our own trace: neither may stand beside
+	// somebody else's.
 	ownID, ownTrace := len(out[Header]) == 0, len(out[traceParentHeader]) == 0
+	ownBaggage := len(out[baggageHeader]) == 0
 	reqid.Inject(ctx, func(key, value string) {
 		switch key {
 		case Header, rootHeader:
@@ -126,6 +132,10 @@ func inject(ctx context.Context) context.Context {
 			}
 		case traceParentHeader, traceStateHeader:
 			if ownTrace {
+				out.Set(key, value)
+			}
+		case baggageHeader:
+			if ownBaggage {
 				out.Set(key, value)
 			}
 		}

@@ -60,7 +60,8 @@ func fanOut(name string, items, limit int, fn work, lacks func() [][]string) sce
 	return s
 }
 
-// callsAfterError counts the calls that are made although the first item fails at once, that one among them.
+// callsAfterError counts the calls that are made although the first item fails at once, that one
+// among them.
 func callsAfterError(name string, items, limit int) scenario {
 	s := scenario{name: name, unit: calls}
 	input := numbers(items)
@@ -93,7 +94,8 @@ func (f fanOutWay) unranked(items, limit int) string {
 	return "all items at a time"
 }
 
-// checkResults holds it to what all of them promise: every item is done once, and an error of one comes back.
+// checkResults holds it to what all of them promise: every item is done once, and an error of one
+// comes back.
 func (f fanOutWay) checkResults(limit int) error {
 	items := numbers(100)
 	results, err := f.run(context.Background(), items, limit, func(_ context.Context, n int) (int, error) { return 2 * n, nil })

@@ -24,7 +24,8 @@ type fanOutWay struct {
 	run                func(ctx context.Context, items []int, limit int, fn work) ([]int, error)
 }
 
-// Where a library has no results, no context or no errors of its own, its users' usual few lines stand in.
+// Where a library has no results, no context or no errors of its own, its users' usual few lines
+// stand in.
 var fanOuts = []fanOutWay{
 	{"gracekit concurrent.Map", gracekit, "", true, func(ctx context.Context, items []int, limit int, fn work) ([]int, error) {
 		return concurrent.Map(ctx, items, fn, concurrent.Limit(limit))
@@ -72,7 +73,8 @@ var fanOuts = []fanOutWay{
 	}},
 }
 
-// template is the classic one, with room for all errors: with a channel of one, as it is often found, goroutines leak.
+// template is the classic one, with room for all errors: with a channel of one, as it is often
+// found, goroutines leak.
 func template(ctx context.Context, items []int, _ int, fn work) ([]int, error) {
 	var wg sync.WaitGroup
 	var m sync.Map

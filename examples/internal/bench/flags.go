@@ -20,6 +20,9 @@ type config struct {
 	rollout   string
 
 	list, json, markdown bool
+
+	svg   string   // a directory
+	write []string // documents
 }
 
 // How the rollout experiment is made.
@@ -32,17 +35,26 @@ const (
 // parseFlags returns an error of one line; the help goes to w only if it was asked for.
 func parseFlags(args []string, w io.Writer) (config, error) {
 	var cfg config
-	var packages string
+	var packages, documents string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&packages, "packages", "all", "a `list` of "+strings.Join(packageNames(), ", ")+", or all")
-	flags.StringVar(&cfg.run, "run", "", "only what matches this `regexp`, which is compared with package/scenario/name")
-	flags.StringVar(&cfg.benchtime, "benchtime", "100ms", "how `long` each measurement takes, or how often it is made: 3x")
+	flags.StringVar(&packages, "packages", "all",
+		"a `list` of "+strings.Join(packageNames(), ", ")+", or all")
+	flags.StringVar(&cfg.run, "run", "",
+		"only what matches this `regexp`, which is compared with package/scenario/name")
+	flags.StringVar(&cfg.benchtime, "benchtime", "100ms",
+		"how `long` each measurement takes, or how often it is made: 3x")
 	flags.IntVar(&cfg.count, "count", 5, "how `many` measurements of each; their median is shown")
-	flags.StringVar(&cfg.rollout, "rollout", rolloutShort, "the experiment of package shutdown: `short` (half a minute), full (two minutes), off")
-	flags.BoolVar(&cfg.list, "list", false, "print the names that -run is compared with, and measure nothing")
+	flags.StringVar(&cfg.rollout, "rollout", rolloutShort,
+		"the experiment of package shutdown: `short` (half a minute), full (two minutes), off")
+	flags.BoolVar(&cfg.list, "list", false,
+		"print the names that -run is compared with, and measure nothing")
 	flags.BoolVar(&cfg.json, "json", false, "print JSON instead of the tables")
 	flags.BoolVar(&cfg.markdown, "markdown", false, "print the tables as Markdown")
+	flags.StringVar(&cfg.svg, "svg", "",
+		"draw the tables into this `directory`, a picture for each")
+	flags.StringVar(&documents, "write", "",
+		"write the figures into these `documents` (a,b,c), between their markers <!-- bench -->")
 
 	err := flags.Parse(args)
 	if err == flag.ErrHelp { //nolint:errorlint // Parse returns it as it is
@@ -59,6 +71,9 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	}
 	if cfg.packages, err = choosePackages(packages); err != nil {
 		return cfg, err
+	}
+	if documents != "" {
+		cfg.write = strings.Split(documents, ",")
 	}
 	if cfg.runRegexp, err = regexp.Compile(cfg.run); err != nil {
 		return cfg, fmt.Errorf("-run is %q: %w", cfg.run, err)
@@ -94,6 +109,10 @@ func (c config) validate() error {
 		return fmt.Errorf("-rollout is %q, want short, full or off", c.rollout)
 	case c.json && c.markdown:
 		return fmt.Errorf("-json and -markdown exclude each other")
+	case len(c.write) > 0 && (c.run != "" || len(c.packages) != len(packageNames())):
+		return fmt.Errorf("-write wants all packages, and no -run")
+	case c.list && (c.svg != "" || len(c.write) > 0):
+		return fmt.Errorf("-list measures nothing that -svg or -write could show")
 	}
 	return nil
 }

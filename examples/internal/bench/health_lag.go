@@ -52,14 +52,15 @@ func lagScenario(startup time.Duration) scenario {
 	return s
 }
 
-// spread makes start-ups last up to a quarter longer, differently in each round and alike for all contestants: with exactly 400ms a loop
-// of 100ms would always ask in the right moment.
+// spread makes start-ups last up to a quarter longer, differently in each round and alike for all
+// contestants: with exactly 400ms a loop of 100ms would always ask in the right moment.
 func spread(startup time.Duration, round int) time.Duration {
 	_, fraction := math.Modf(float64(round) * math.Phi) // evenly spread, however many there are
 	return time.Duration(fraction * float64(startup) / 4)
 }
 
-// measureLag waits for a server that answers 503 until it is up, and returns the nanoseconds after which that was noticed.
+// measureLag waits for a server that answers 503 until it is up, and returns the nanoseconds after
+// which that was noticed.
 func measureLag(ctx context.Context, startup time.Duration, wait func(context.Context, string) error) (float64, error) {
 	var mu sync.Mutex
 	var up time.Time

@@ -29,8 +29,8 @@ type engine struct {
 	otherOutput              bool // than encoding/json's, on purpose
 }
 
-// The engines in the configurations that their documentation gives for a replacement of encoding/json; sonic's default, which is
-// meant to be quicker, too.
+// The engines in the configurations that their documentation gives for a replacement of
+// encoding/json; sonic's default, which is meant to be quicker, too.
 func engines() []engine {
 	compatible := jsoniter.ConfigCompatibleWithStandardLibrary
 	return []engine{
@@ -83,14 +83,18 @@ func jsonScenarios(context.Context, config, io.Writer) ([]scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []scenario{
+	part, err := partScenarios()
+	if err != nil {
+		return nil, err
+	}
+	return append([]scenario{
 		marshalScenario("write a struct", one, small),
 		marshalScenario("write 100 structs", hundred, large),
 		unmarshalScenario[order]("read a struct", small),
 		unmarshalScenario[[]order]("read 100 structs", large),
 		unmarshalScenario[any]("read 100 objects into any", large),
 		extractScenario(large),
-	}, nil
+	}, part...), nil
 }
 
 func marshalScenario(name string, v any, want []byte) scenario {
@@ -141,8 +145,9 @@ func unmarshalScenario[T any](name string, data []byte) scenario {
 	return s
 }
 
-// extractScenario takes one member out of a large document. Engines decode into a struct that has nothing else; what only looks
-// for the member reads no more than it must, and so does not see what is wrong with the rest.
+// extractScenario takes one member out of a large document. Engines decode into a struct that has
+// nothing else; what only looks for the member reads no more than it must, and so does not see what
+// is wrong with the rest.
 func extractScenario(data []byte) scenario {
 	const want = "customer 50"
 	s := scenario{name: fmt.Sprintf("one member of %d bytes", len(data)), unit: nanoseconds}

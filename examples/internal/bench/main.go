@@ -1,9 +1,10 @@
-// Command bench runs the packages of gracekit beside the libraries that people use for the same job, and prints a table for each
-// package:
+// Command bench runs the packages of gracekit beside the libraries that people use for the same
+// job, and prints a table for each package:
 //
 //	go run -C examples/internal/bench .
 //
-// What is lost is shown like what is won.
+// It also draws the tables (-svg) and writes their figures into the pages of this repository
+// (-write).
 package main
 
 import (
@@ -29,7 +30,8 @@ func main() {
 	}
 }
 
-// run prints the tables to stdout and its progress to stderr. Tables that are complete are printed even if a later one fails.
+// run prints the tables to stdout and its progress to stderr. Tables that are complete are printed
+// even if a later one fails.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cfg, err := parseFlags(args, stderr)
 	if err != nil {
@@ -39,16 +41,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flag.Set("test.benchtime", cfg.benchtime); err != nil {
 		return fmt.Errorf("-benchtime: %w", err)
 	}
-	report := report{Environment: environment(cfg)}
-	for _, name := range cfg.packages {
-		var t table
-		if t, err = measurePackage(ctx, cfg, name, stderr); err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-			break
-		}
-		if len(t.Scenarios) > 0 {
-			report.Tables = append(report.Tables, t)
-		}
+	documents, err := prepare(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	report, err := measureTables(ctx, cfg, stderr)
+	if err == nil && !cfg.list {
+		err = publish(report, cfg, documents)
 	}
 	switch {
 	case err == nil && len(report.Tables) == 0:
@@ -66,6 +65,61 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		printText(report, stdout)
 	}
 	return errors.Join(err, report.failed())
+}
+
+// prepare finds out before the long run whether its figures can be written where they should be.
+func prepare(ctx context.Context, cfg config) ([]document, error) {
+	if cfg.svg != "" {
+		if err := os.MkdirAll(cfg.svg, 0o755); err != nil {
+			return nil, fmt.Errorf("-svg: %w", err)
+		}
+	}
+	documents, err := readDocuments(cfg.write)
+	if err != nil || len(documents) == 0 {
+		return nil, err
+	}
+	cfg.list = true
+	names, err := measureTables(ctx, cfg, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range documents {
+		if _, err := d.fill(names); err != nil {
+			return nil, err
+		}
+	}
+	return documents, nil
+}
+
+// publish draws the pictures and fills in the documents.
+func publish(r report, cfg config, documents []document) error {
+	var errs []error
+	if cfg.svg != "" {
+		errs = append(errs, writeCharts(r, cfg.svg))
+	}
+	for _, d := range documents {
+		text, err := d.fill(r)
+		if err == nil {
+			err = os.WriteFile(d.path, []byte(text), 0o644)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// measureTables returns the tables that are complete even if a later one fails.
+func measureTables(ctx context.Context, cfg config, progress io.Writer) (report, error) {
+	r := report{Environment: environment(cfg)}
+	for _, name := range cfg.packages {
+		t, err := measurePackage(ctx, cfg, name, progress)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+		if len(t.Scenarios) > 0 {
+			r.Tables = append(r.Tables, t)
+		}
+	}
+	return r, nil
 }
 
 // The packages in the order of their tables. A builder's goroutines end with ctx.

@@ -19,7 +19,8 @@ type scenario struct {
 	contestants []contestant
 	rounds      int // 0: -count
 
-	// sideBySide contestants are observed at the same time: they wait rather than work, so they do not disturb one another.
+	// sideBySide contestants are observed at the same time: they wait rather than work, so they do
+	// not disturb one another.
 	sideBySide bool
 }
 
@@ -50,7 +51,8 @@ type contestant struct {
 
 const gracekit = "github.com/gracekit/gracekit"
 
-// measure takes rounds, and in each of them every contestant has its turn, so that a disturbance hits all alike.
+// measure takes rounds, and in each of them every contestant has its turn, so that a disturbance
+// hits all alike.
 func (s scenario) measure(ctx context.Context, cfg config, packageName string, progress io.Writer) (result, error) {
 	res := result{Name: s.name, Unit: s.unit}
 	for _, c := range s.contestants {
@@ -142,16 +144,16 @@ func (r *row) summarize(samples []sample) {
 	}
 	r.Measured = true
 	value := medianOf(samples, func(s sample) float64 { return s.value })
-	r.Value = pointer(value)
+	r.Value = new(value)
 	if len(samples) > 1 && value != 0 {
-		r.Spread = pointer(0.0)
+		r.Spread = new(0.0)
 		for _, s := range samples {
 			*r.Spread = max(*r.Spread, math.Abs(s.value-value)/value)
 		}
 	}
 	if samples[0].hasMemory {
-		r.Bytes = pointer(int64(medianOf(samples, func(s sample) float64 { return float64(s.bytes) })))
-		r.Allocs = pointer(int64(medianOf(samples, func(s sample) float64 { return float64(s.allocs) })))
+		r.Bytes = new(int64(medianOf(samples, func(s sample) float64 { return float64(s.bytes) })))
+		r.Allocs = new(int64(medianOf(samples, func(s sample) float64 { return float64(s.allocs) })))
 	}
 }
 
@@ -180,11 +182,9 @@ func (r *result) rank() {
 		switch {
 		case row.Value == nil || row.Unranked != "" || math.IsInf(best, 1):
 		case *row.Value == best:
-			row.Ratio = pointer(1.0)
+			row.Ratio = new(1.0)
 		case best != 0: // nothing is a multiple of none
-			row.Ratio = pointer(*row.Value / best)
+			row.Ratio = new(*row.Value / best)
 		}
 	}
 }
-
-func pointer[T any](v T) *T { return &v }

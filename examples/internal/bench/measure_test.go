@@ -34,25 +34,25 @@ func TestMedianAndRatio(t *testing.T) {
 	aside := observed("aside", 1, 1, 1)
 	aside.unranked = "it does less"
 	r := measureAll(t, 3, observed("a", 30, 10, 90), observed("b", 10, 12, 9), aside, contestant{name: "figure", figure: 5})
-	assert.Equal(t, pointer(30.0), r.Rows[0].Value)
-	assert.Equal(t, pointer(3.0), r.Rows[0].Ratio)
-	assert.Equal(t, pointer(2.0), r.Rows[0].Spread)
-	assert.Equal(t, pointer(10.0), r.Rows[1].Value)
-	assert.Equal(t, pointer(1.0), r.Rows[1].Ratio)
-	assert.Equal(t, pointer(1.0), r.Rows[2].Value)
+	assert.Equal(t, new(30.0), r.Rows[0].Value)
+	assert.Equal(t, new(3.0), r.Rows[0].Ratio)
+	assert.Equal(t, new(2.0), r.Rows[0].Spread)
+	assert.Equal(t, new(10.0), r.Rows[1].Value)
+	assert.Equal(t, new(1.0), r.Rows[1].Ratio)
+	assert.Equal(t, new(1.0), r.Rows[2].Value)
 	assert.Nil(t, r.Rows[2].Ratio, "it is not compared")
-	assert.Equal(t, pointer(0.5), r.Rows[3].Ratio, "a figure is compared, but never the best")
+	assert.Equal(t, new(0.5), r.Rows[3].Ratio, "a figure is compared, but never the best")
 	assert.False(t, r.Rows[3].Measured)
 }
 
 func TestMedianOfAnEvenNumber(t *testing.T) {
 	r := measureAll(t, 2, observed("a", 10, 20))
-	assert.Equal(t, pointer(15.0), r.Rows[0].Value)
+	assert.Equal(t, new(15.0), r.Rows[0].Value)
 }
 
 func TestNothingIsAMultipleOfZero(t *testing.T) {
 	r := measureAll(t, 1, observed("a", 0), observed("b", 7))
-	assert.Equal(t, pointer(1.0), r.Rows[0].Ratio)
+	assert.Equal(t, new(1.0), r.Rows[0].Ratio)
 	assert.Nil(t, r.Rows[1].Ratio)
 }
 
@@ -64,7 +64,7 @@ func TestAWrongResultIsShownAndNotMeasured(t *testing.T) {
 	assert.Nil(t, r.Rows[0].Value)
 	assert.Equal(t, "FAILED: got 3, want 4", r.Rows[0].remarks())
 	assert.Nil(t, r.Rows[1].Value)
-	assert.Equal(t, pointer(1.0), r.Rows[2].Ratio)
+	assert.Equal(t, new(1.0), r.Rows[2].Ratio)
 
 	err := report{Tables: []table{{Package: "p", Scenarios: []result{r}}}}.failed()
 	assert.EqualError(t, err, "p/s/wrong: got 3, want 4\np/s/late: late")
@@ -93,7 +93,8 @@ func TestFormatNanoseconds(t *testing.T) {
 	}
 }
 
-// All contestants of a round wait for the same start-up, and a loop never meets it in the right moment by its design.
+// All contestants of a round wait for the same start-up, and a loop never meets it in the right
+// moment by its design.
 func TestSpread(t *testing.T) {
 	seen := make(map[time.Duration]bool)
 	for round := range 100 {

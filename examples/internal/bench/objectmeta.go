@@ -14,8 +14,8 @@ import (
 	"github.com/gracekit/gracekit/objectmeta"
 )
 
-// The figures of github.com/speps/go-hashids, which the module proxy does not have. They were taken on the machine, and in the hours,
-// in which the package was designed.
+// The figures of github.com/speps/go-hashids, which the module proxy does not have. They were taken
+// on the machine, and in the hours, in which the package was designed.
 const (
 	goHashidsPrebuilt = 780   // ns, with a HashID that is built once
 	iamGetInstanceID  = 5_900 // ns, a call of iam's GetInstanceID, which builds it each time

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
@@ -39,8 +40,8 @@ type result struct {
 	Rows []row  `json:"rows"`
 }
 
-// A row has no value if it was skipped or failed, no bytes and allocations if they say nothing here, and no ratio if it is not compared
-// or the best of its scenario is zero.
+// A row has no value if it was skipped or failed, no bytes and allocations if they say nothing
+// here, and no ratio if it is not compared or the best of its scenario is zero.
 type row struct {
 	Name     string   `json:"name"`
 	Module   string   `json:"module,omitempty"`
@@ -61,7 +62,7 @@ type row struct {
 func newRow(c contestant) row {
 	r := row{Name: c.name, Module: c.module, Version: version(c.module), Note: c.note, Unranked: c.unranked, Skipped: c.skip}
 	if c.figure != 0 {
-		r.Value, r.Version = pointer(c.figure), "-"
+		r.Value, r.Version = new(c.figure), "-"
 	}
 	return r
 }
@@ -82,7 +83,8 @@ func (r *row) prepare(c contestant) {
 	}
 }
 
-// failed says which rows are wrong: those of a library that does not do its job, or of a benchmark that is wrong about it.
+// failed says which rows are wrong: those of a library that does not do its job, or of a benchmark
+// that is wrong about it.
 func (r report) failed() error {
 	var errs []error
 	for _, t := range r.Tables {
@@ -112,6 +114,9 @@ func (e env) String() string {
 	return fmt.Sprintf("%s, %s/%s, %s, GOMAXPROCS %d, %s; medians of %d rounds of %s",
 		e.Go, e.OS, e.Arch, e.CPU, e.GOMAXPROCS, e.Date.Format("2006-01-02 15:04 MST"), e.Count, e.Benchtime)
 }
+
+// markdown is String in two lines, which a page has room for.
+func (e env) markdown() string { return strings.Replace(e.String(), "; ", ";\n", 1) }
 
 // version is that which this program is built with.
 func version(module string) string {

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// shutdownScenarios make the experiment of examples/rollout, as a process of its own: its replicas are processes, too.
+// shutdownScenarios make the experiment of examples/rollout, as a process of its own: its replicas
+// are processes, too.
 func shutdownScenarios(ctx context.Context, cfg config, progress io.Writer) ([]scenario, error) {
 	names := []struct{ stop, name, module string }{
 		{"kill", "SIGKILL", ""},
@@ -59,7 +60,7 @@ func shutdownScenarios(ctx context.Context, cfg config, progress io.Writer) ([]s
 	for i, n := range names {
 		c := &s.contestants[i]
 		r := rows[n.stop]
-		c.note = fmt.Sprintf("%d of %d requests, %d replacements, p99 %.1fms, drain %.2fs", r.Failures, r.Requests, r.Replacements, 1000*r.P99, r.DrainMean)
+		c.note = fmt.Sprintf("%d of %d requests, %d replacements, p99 %.1fms, stop %.2fs", r.Failures, r.Requests, r.Replacements, 1000*r.P99, r.StopMean)
 		c.sample = func(context.Context) (float64, error) {
 			if r.Requests == 0 {
 				return 0, errors.New("rollout made no requests")
@@ -76,7 +77,7 @@ type rolloutRow struct {
 	Requests     int
 	Failures     int
 	P99          float64 `json:"p99Seconds"`
-	DrainMean    float64 `json:"drainMeanSeconds"`
+	StopMean     float64 `json:"stopMeanSeconds"`
 }
 
 func rollout(ctx context.Context, args []string, progress io.Writer) (map[string]rolloutRow, error) {

@@ -53,7 +53,7 @@ func printLine(w io.Writer, line []string, widths []int) {
 }
 
 func printMarkdown(r report, w io.Writer) {
-	fmt.Fprintln(w, r.Environment)
+	fmt.Fprintln(w, r.Environment.markdown())
 	for _, t := range r.Tables {
 		fmt.Fprintf(w, "\n### %s: %s\n", t.Package, t.Title)
 		for _, s := range t.Scenarios {

@@ -28,7 +28,8 @@ func TestTopLevel(t *testing.T) {
 	allowed := []string{
 		"signals", "shutdown", "health", "concurrent", "objectmeta", "jsonx", "reqid",
 		"internal", "examples", "go.mod", "go.sum", "LICENSE", "README.md", "README.zh-CN.md",
-		"ARCHITECTURE.md", "COMPARISON.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+		"ARCHITECTURE.md", "COMPARISON.md", "COMPARISON.zh-CN.md",
+		"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 	}
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
@@ -56,8 +57,8 @@ func TestDirectRequirements(t *testing.T) {
 	}
 }
 
-// What a package may depend on beside the standard library, internal/ and its parent; only under the
-// tag jsoniter if the name has it. A path that ends in a slash stands for all below it.
+// What a package may depend on beside the standard library, internal/ and its parent; only under
+// the tag jsoniter if the name has it. A path that ends in a slash stands for all below it.
 var allowedDeps = map[string][]string{
 	"shutdown/posixsignal": {module + "/signals"},
 	"jsonx jsoniter": {
@@ -146,7 +147,8 @@ func isAllowed(importPath string, allowed []string) bool {
 	})
 }
 
-// isStandard goes by the rule of the go command: the first element of a path outside the standard library has a dot.
+// isStandard goes by the rule of the go command: the first element of a path outside the standard
+// library has a dot.
 func isStandard(importPath string) bool {
 	first, _, _ := strings.Cut(importPath, "/")
 	return !strings.Contains(first, ".")

@@ -2,6 +2,10 @@ package layout
 
 import (
 	"cmp"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,21 +33,29 @@ var (
 	codeSpan = regexp.MustCompile("`[^`\n]*`")
 	number   = regexp.MustCompile(`\d+(?:[.,]\d+)*`)
 	duration = regexp.MustCompile(`\d+(?:\.\d+)?(?:ns|µs|ms)`)
+	measured = regexp.MustCompile(`(?s)<!-- bench: [^\n]*? -->\n.*?<!-- /bench -->`)
 )
 
-// What a reader can check must be the same in both languages, section by section: code, links, tables, names and numbers.
-func TestReadmesInStep(t *testing.T) {
-	english, chinese := sections(read(t, "README.md")), sections(read(t, "README.zh-CN.md"))
-	require.Len(t, chinese, len(english))
-	for i, s := range english {
-		assert.Equal(t, facts(s), facts(chinese[i]), "beginning with %.60q", s)
+// What a reader can check must be the same in both languages, section by section: code, links,
+// tables, names and numbers.
+func TestPagesInStep(t *testing.T) {
+	for _, name := range []string{"README", "COMPARISON"} {
+		t.Run(name, func(t *testing.T) {
+			english, chinese := sections(read(t, name+".md")), sections(read(t, name+".zh-CN.md"))
+			require.Len(t, chinese, len(english))
+			for i, s := range english {
+				assert.Equal(t, facts(s), facts(chinese[i]), "beginning with %.60q", s)
+			}
+		})
 	}
 }
 
 // sections splits a page at its headings.
 func sections(page string) (parts []string) {
 	start := 0
-	page = fenced.ReplaceAllStringFunc(page, func(block string) string { return strings.ReplaceAll(block, "\n#", "\n #") })
+	page = fenced.ReplaceAllStringFunc(page, func(block string) string {
+		return strings.ReplaceAll(block, "\n#", "\n #")
+	})
 	for _, at := range heading.FindAllStringIndex(page, -1) {
 		parts = append(parts, page[start:at[0]])
 		start = at[0]
@@ -70,11 +82,7 @@ func facts(section string) (f sectionFacts) {
 		}
 	}
 	for _, m := range link.FindAllStringSubmatch(section, -1) {
-		target := strings.Replace(m[1], "/lang/zh-CN/", "", 1)
-		target = strings.Replace(target, "README.zh-CN.md", "README.md", 1)
-		if strings.HasPrefix(target, "#") {
-			target = "#"
-		}
+		target, _, _ := strings.Cut(strings.ReplaceAll(m[1], ".zh-CN.md", ".md"), "#")
 		f.Links = append(f.Links, target)
 	}
 	section = link.ReplaceAllString(section, "]")
@@ -85,37 +93,140 @@ func facts(section string) (f sectionFacts) {
 	return f
 }
 
-// The times in the README are those of the last recorded run.
-func TestReadmeFiguresAreRecorded(t *testing.T) {
+// The times in the tables of COMPARISON are those of the recorded run.
+func TestFiguresAreRecorded(t *testing.T) {
 	recorded := make(map[string]bool)
-	for _, figure := range duration.FindAllString(read(t, "examples/internal/bench/RESULTS.md"), -1) {
+	results := read(t, "examples/internal/bench/RESULTS.md")
+	for _, figure := range duration.FindAllString(results, -1) {
 		recorded[figure] = true
 	}
-	rows := 0
-	for line := range strings.Lines(read(t, "README.md")) {
-		if !strings.HasPrefix(line, "| time ") {
-			continue
-		}
-		rows++
-		_, cells, _ := strings.Cut(strings.TrimPrefix(line, "| "), "|") // without what the row is about
-		for _, figure := range duration.FindAllString(cells, -1) {
-			assert.True(t, recorded[figure], "%s is not in RESULTS.md: %s", figure, line)
+	tables := measured.FindAllString(read(t, "COMPARISON.md"), -1)
+	assert.NotEmpty(t, tables)
+	for _, table := range tables {
+		for line := range strings.Lines(table) {
+			_, cells, _ := strings.Cut(strings.TrimPrefix(line, "| "), "|") // without the name
+			for _, figure := range duration.FindAllString(cells, -1) {
+				assert.True(t, recorded[figure], "%s is not in RESULTS.md: %s", figure, line)
+			}
 		}
 	}
-	assert.Positive(t, rows)
 }
 
-func TestReadmeProgramCompiles(t *testing.T) {
-	var programs []string
+// Newcomers read the README to the end if it is short.
+func TestReadmeIsShort(t *testing.T) {
+	assert.LessOrEqual(t, len(strings.Fields(read(t, "README.md"))), 1300, "words")
+}
+
+// goBlocks returns the Go code of the README: the one program, and what is shown of each package.
+func goBlocks(t *testing.T) (program string, snippets []string) {
+	t.Helper()
 	for _, block := range fenced.FindAllString(read(t, "README.md"), -1) {
-		if program, ok := strings.CutPrefix(block, "```go\n"); ok {
-			programs = append(programs, strings.TrimSuffix(program, "```\n"))
+		code, ok := strings.CutPrefix(block, "```go\n")
+		code = strings.TrimSuffix(code, "```\n")
+		switch {
+		case !ok:
+		case strings.HasPrefix(code, "package main\n"):
+			require.Empty(t, program, "a second program")
+			program = code
+		default:
+			snippets = append(snippets, code)
 		}
 	}
-	require.Len(t, programs, 1)
-	file := filepath.Join(t.TempDir(), "main.go")
-	require.NoError(t, os.WriteFile(file, []byte(programs[0]), 0o600))
+	require.NotEmpty(t, program)
+	return program, snippets
+}
+
+// What stands before the snippets: the rest of the program that they are taken from.
+const before = `package readme
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gracekit/gracekit/concurrent"
+	"github.com/gracekit/gracekit/health"
+	"github.com/gracekit/gracekit/jsonx"
+	"github.com/gracekit/gracekit/objectmeta"
+	"github.com/gracekit/gracekit/reqid"
+	"github.com/gracekit/gracekit/shutdown"
+	"github.com/gracekit/gracekit/shutdown/posixsignal"
+	"github.com/gracekit/gracekit/shutdown/shutdowntest"
+	"github.com/gracekit/gracekit/shutdown/systemd"
+	"github.com/gracekit/gracekit/signals"
+)
+
+var (
+	ctx       context.Context
+	server    *http.Server
+	mux       *http.ServeMux
+	r         *http.Request
+	t         testing.TB
+	listener  net.Listener
+	body      io.Reader
+	db        *sql.DB
+	gs        *shutdown.GracefulShutdown
+	worker    interface{ Run(context.Context) error }
+	work      func(context.Context)
+	reload    func()
+	ids       []int64
+	load      func(context.Context, int64) (User, error)
+	user      User
+	random    []byte
+	admin     *http.Server
+	private   net.Listener
+)
+
+type User struct{}
+
+`
+
+func TestReadmeCodeCompiles(t *testing.T) {
+	program, snippets := goBlocks(t)
+	vet(t, program)
+
+	code := before
+	for _, snippet := range snippets {
+		code += asDeclarations(t, snippet)
+	}
+	vet(t, code)
+
+	formatted, err := format.Source([]byte(program))
+	require.NoError(t, err)
+	assert.Equal(t, string(formatted), program)
+}
+
+func vet(t *testing.T, code string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "readme.go")
+	require.NoError(t, os.WriteFile(file, []byte(code), 0o600))
 	goCommand(t, root, "vet", file)
+}
+
+// asDeclarations makes a function of statements, in which every variable counts as used.
+func asDeclarations(t *testing.T, snippet string) string {
+	t.Helper()
+	if _, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+snippet, 0); err == nil {
+		return snippet
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+snippet+"}", 0)
+	require.NoError(t, err, snippet)
+	function := file.Decls[0].(*ast.FuncDecl)
+	for _, statement := range function.Body.List {
+		if assign, ok := statement.(*ast.AssignStmt); ok && assign.Tok == token.DEFINE {
+			for _, left := range assign.Lhs {
+				snippet += "_ = " + left.(*ast.Ident).Name + "\n"
+			}
+		}
+	}
+	return "func _() {\n" + snippet + "}\n\n"
 }
 
 func TestLinksOfPagesResolve(t *testing.T) {
@@ -132,15 +243,36 @@ func TestLinksOfPagesResolve(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(string(text), ""), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, ":") {
+		prose := codeSpan.ReplaceAllString(fenced.ReplaceAllString(string(text), ""), "")
+		for _, m := range link.FindAllStringSubmatch(prose, -1) {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, ":") {
 				continue
 			}
-			_, err := os.Stat(filepath.Join(filepath.Dir(name), target))
-			assert.NoError(t, err, "a link in %s", name)
+			file := name
+			if target != "" {
+				file = filepath.Join(filepath.Dir(name), target)
+			}
+			linked, err := os.Stat(file)
+			if assert.NoError(t, err, "a link in %s", name) && anchor != "" && !linked.IsDir() {
+				assert.Contains(t, anchors(t, file), anchor, "of %s in a link in %s", file, name)
+			}
 		}
 		return nil
 	}))
 	assert.Greater(t, pages, 10)
 }
+
+// anchors returns the names that GitHub gives to the headings of a page.
+func anchors(t *testing.T, file string) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, line := range heading.FindAllString(fenced.ReplaceAllString(string(text), ""), -1) {
+		name := strings.ToLower(strings.TrimSpace(strings.TrimLeft(line, "#")))
+		names = append(names, strings.ReplaceAll(notInAnchors.ReplaceAllString(name, ""), " ", "-"))
+	}
+	return names
+}
+
+var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)

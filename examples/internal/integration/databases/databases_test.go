@@ -1,11 +1,12 @@
-// Package objectmetadb_test runs the package objectmeta against the databases that services use: SQLite (built in, always),
-// MariaDB or MySQL, and PostgreSQL. The servers are those of
+// Package databases_test runs the package objectmeta against the databases that services use:
+// SQLite (built in, always), MariaDB or MySQL, and PostgreSQL. The servers are those of
 //
 //	GRACEKIT_TEST_MYSQL_DSN='root@tcp(127.0.0.1:3306)/test'
 //	GRACEKIT_TEST_POSTGRES_DSN='postgres://postgres@127.0.0.1:5432/test'
 //
-// and without these variables their tests are skipped. All tables are the run's own and dropped at its end.
-package objectmetadb_test
+// and without these variables their tests are skipped. All tables are the run's own and dropped at
+// its end.
+package databases_test
 
 import (
 	"crypto/rand"
@@ -29,7 +30,8 @@ var databases = map[string]func(testing.TB) gorm.Dialector{
 	"SQLite": func(tb testing.TB) gorm.Dialector {
 		file := filepath.Join(tb.TempDir(), "test.db")
 		// Writers wait for each other, as they do in the servers.
-		return sqlite.Open("file:" + file + "?_pragma=busy_timeout(60000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+		return sqlite.Open("file:" + file + "?_pragma=busy_timeout(60000)" +
+			"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
 	},
 	"MariaDB": func(tb testing.TB) gorm.Dialector {
 		config, err := mysqldriver.ParseDSN(address(tb, "GRACEKIT_TEST_MYSQL_DSN"))
@@ -59,10 +61,12 @@ func onEachDatabase(t *testing.T, models []any, test func(t *testing.T, db *gorm
 	}
 }
 
-// open makes the tables. Their names have a prefix of their own, so that several runs can share a server.
+// open makes the tables. Their names have a prefix of their own, so that several runs can share a
+// server.
 func open(tb testing.TB, dialector gorm.Dialector, config gorm.Config, models ...any) *gorm.DB {
 	tb.Helper()
-	config.NamingStrategy = schema.NamingStrategy{TablePrefix: "gk_" + strings.ToLower(rand.Text()[:10]) + "_"}
+	prefix := "gk_" + strings.ToLower(rand.Text()[:10]) + "_"
+	config.NamingStrategy = schema.NamingStrategy{TablePrefix: prefix}
 	config.Logger = logger.Discard
 	db, err := gorm.Open(dialector, &config)
 	require.NoError(tb, err)

@@ -1,4 +1,4 @@
-package objectmetadb_test
+package databases_test
 
 import (
 	"fmt"
@@ -8,8 +8,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// storedSecret is the way of two writes, done right: the row is inserted without its instance ID, which an update in the same
-// transaction then sets. The column is NULL in between; ” would be taken by the first of two.
+// storedSecret is the way of two writes, done right: the row is inserted without its instance ID,
+// which an update in the same transaction then sets. The column is NULL in between: of two empty
+// strings the second would be refused.
 type storedSecret struct {
 	Secret
 	InstanceID *string `gorm:"column:instanceID;type:varchar(32);uniqueIndex"`
@@ -23,10 +24,10 @@ func (s *storedSecret) AfterCreate(tx *gorm.DB) error {
 
 // BenchmarkCreate creates 800 rows from 16 writers in each of its operations:
 //
-//	go test -run '^$' -bench Create -benchtime 5x ./internal/objectmetadb
+//	go test -run '^$' -bench Create -benchtime 5x ./internal/integration/databases
 //
 // "two writes" stores the instance ID, "computed" does not; "computed, one statement" also does
-// without the transaction that GORM puts around each Create for the sake of hooks, since it has none.
+// without the transaction that GORM puts around each Create for the sake of hooks.
 func BenchmarkCreate(b *testing.B) {
 	ways := []struct {
 		name   string
@@ -34,16 +35,22 @@ func BenchmarkCreate(b *testing.B) {
 		model  any
 		row    func(name string) any
 	}{
-		{"two writes", gorm.Config{}, &storedSecret{}, func(name string) any { return &storedSecret{Secret: *newSecret(name)} }},
+		{"two writes", gorm.Config{}, &storedSecret{}, func(name string) any {
+			return &storedSecret{Secret: *newSecret(name)}
+		}},
 		{"computed", gorm.Config{}, &Secret{}, func(name string) any { return newSecret(name) }},
-		{"computed, one statement", gorm.Config{SkipDefaultTransaction: true}, &Secret{}, func(name string) any { return newSecret(name) }},
+		{
+			"computed, one statement", gorm.Config{SkipDefaultTransaction: true}, &Secret{},
+			func(name string) any { return newSecret(name) },
+		},
 	}
 	for _, name := range []string{"SQLite", "MariaDB", "PostgreSQL"} {
 		for _, way := range ways {
 			b.Run(name+"/"+way.name, func(b *testing.B) {
 				db := open(b, databases[name](b), way.config, way.model)
 				if name == "SQLite" {
-					// It has one writer at a time. With more connections than that they would wait by sleeping.
+					// It has one writer at a time. With more connections than that they would wait
+					// by sleeping.
 					plain(b, db).SetMaxOpenConns(1)
 				}
 				for b.Loop() {

@@ -1,15 +1,13 @@
-package main
+package admin
 
 import (
 	"net/http"
 	"runtime/debug"
 
-	ginjson "github.com/gin-gonic/gin/codec/json"
-
 	"github.com/gracekit/gracekit/jsonx"
 )
 
-// A version tells what runs here. The build tag jsoniter switches both JSON engines, so they are always the same.
+// A version tells what runs here.
 type version struct {
 	Module   string `json:"module"`
 	Version  string `json:"version"`
@@ -17,13 +15,13 @@ type version struct {
 	Time     string `json:"time,omitempty"`     // of that revision
 	Modified bool   `json:"modified"`           // whether there were changes on top of it
 	Go       string `json:"go"`
-	JSON     string `json:"json"`    // what this service encodes with
-	GinJSON  string `json:"ginJSON"` // what gin encodes with, in c.JSON
+	JSON     string `json:"json"` // what this service and gin encode with
 }
 
-// readVersion returns what the go command has written into the binary. "go run" writes less than "go build".
+// readVersion returns what the go command has written into the binary. "go run" writes less than
+// "go build".
 func readVersion() version {
-	v := version{JSON: jsonx.Engine, GinJSON: ginjson.Package}
+	v := version{JSON: jsonx.Engine}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
@@ -42,7 +40,8 @@ func readVersion() version {
 	return v
 }
 
-func versionHandler() http.Handler {
+// Version tells it as JSON.
+func Version() http.Handler {
 	body, err := jsonx.Marshal(readVersion())
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err != nil {

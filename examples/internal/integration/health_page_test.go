@@ -1,5 +1,4 @@
-// Package browsertest opens the pages of this module in a real browser.
-package browsertest
+package integration_test
 
 import (
 	"context"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,10 +34,22 @@ const screenshots = "GRACEKIT_TEST_SCREENSHOTS"
 func TestHealthPage(t *testing.T) {
 	path := findBrowser(t)
 	pages := []page{ // they take their time, which is not the browser's
-		{"up", checked(t, false), 200, "Up", []string{"up", "up", "up", "up"}, "rgb(24, 121, 78)", "rgb(76, 195, 138)"},
-		{"down", checked(t, true), 503, "Down", []string{"up", "down", "pending", "down"}, "rgb(193, 39, 45)", "rgb(255, 133, 137)"},
-		{"pending", idle(t), 503, "Pending", []string{"pending", "pending"}, "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
-		{"draining", draining(t), 503, "Draining", []string{"up", "up", "up", "up"}, "rgb(47, 95, 179)", "rgb(134, 176, 255)"},
+		{"up", checked(t, false), 200, "Up",
+			[]string{"up", "up", "up", "up"}, "rgb(24, 121, 78)", "rgb(76, 195, 138)"},
+		{"down", checked(t, true), 503, "Down",
+			[]string{"up", "down", "pending", "down"}, "rgb(193, 39, 45)", "rgb(255, 133, 137)"},
+		{"pending", idle(t), 503, "Pending",
+			[]string{"pending", "pending"}, "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
+		{"none", of(t, 0), 200, "Up",
+			[]string{}, "rgb(24, 121, 78)", "rgb(76, 195, 138)"},
+		{"one", of(t, 1), 503, "Pending",
+			repeat("pending", 1), "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
+		{"twelve", of(t, 12), 503, "Pending",
+			repeat("pending", 12), "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
+		{"thousands", of(t, 3000), 503, "Pending",
+			repeat("pending", 200), "rgb(138, 90, 0)", "rgb(240, 184, 74)"},
+		{"draining", draining(t), 503, "Draining",
+			[]string{"up", "up", "up", "up"}, "rgb(47, 95, 179)", "rgb(134, 176, 255)"},
 	}
 	changing := newHealth(t, false)
 
@@ -64,7 +76,7 @@ func testLook(t *testing.T, browser context.Context, page page) {
 	screens := []struct {
 		name          string
 		width, height int64
-	}{{"wide", 1280, 800}, {"phone", 360, 740}}
+	}{{"wide", 1280, 800}, {"phone", 375, 740}}
 
 	srv := httptest.NewServer(page.handler)
 	defer srv.Close()
@@ -72,7 +84,10 @@ func testLook(t *testing.T, browser context.Context, page page) {
 	for _, scheme := range []string{"light", "dark"} {
 		for _, screen := range screens {
 			t.Run(strings.Join([]string{page.name, scheme, screen.name}, "-"), func(t *testing.T) {
-				require.NoError(t, chromedp.Do(tab.ctx, withoutScript, preferring(scheme), chromedp.EmulateViewport(screen.width, screen.height)))
+				require.NoError(t, chromedp.Do(tab.ctx,
+					withoutScript, preferring(scheme),
+					chromedp.EmulateViewport(screen.width, screen.height),
+				))
 				seen := look(t, tab.ctx, srv.URL+"/readyz")
 
 				tone, ground := page.lightTone, "rgb(244, 245, 247)"
@@ -121,7 +136,8 @@ func testReload(t *testing.T, browser context.Context, registry *health.Registry
 
 // withoutScript has the page do without any, as it promises; chromedp.Evaluate works all the same.
 func withoutScript(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-	_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	params := emulation.SetScriptExecutionDisabledParams{Value: true}
+	_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, params)
 	return chromedp.Void{}, err
 }
 
@@ -143,8 +159,8 @@ type sight struct {
 	Names, Sparks          int
 }
 
-// look opens the page. It tries again, as the page reloads itself after five seconds, which on a busy machine may be in the
-// middle of this.
+// look opens the page. It tries again, as the page reloads itself after five seconds, which on a
+// busy machine may be in the middle of this.
 func look(t *testing.T, ctx context.Context, url string) (seen sight) {
 	t.Helper()
 	var err error
@@ -165,7 +181,10 @@ func look(t *testing.T, ctx context.Context, url string) (seen sight) {
 
 const lookAtPage = `(() => {
 	if (document.readyState !== "complete") throw new Error("the page is being loaded");
-	const visible = e => { const r = e.getBoundingClientRect(); return r.width > 0 && r.height > 0 && r.right <= innerWidth };
+	const visible = e => {
+		const r = e.getBoundingClientRect();
+		return r.width > 0 && r.height > 0 && r.right <= innerWidth;
+	};
 	const all = s => [...document.querySelectorAll(s)];
 	const states = all(".state");
 	return {
@@ -182,7 +201,7 @@ const lookAtPage = `(() => {
 
 // checked serves four checks that have run for a while; some of them fail, if failing.
 func checked(t *testing.T, failing bool) http.Handler {
-	return newHealth(t, failing).Handler(health.Ready, health.Details(true))
+	return newHealth(t, failing).Handler(health.Ready, health.Details())
 }
 
 func draining(t *testing.T) http.Handler {
@@ -191,9 +210,26 @@ func draining(t *testing.T) http.Handler {
 	return registry.Handler(health.Ready)
 }
 
+// of serves n checks that have not run.
+func of(t *testing.T, n int) http.Handler {
+	registry, err := health.New()
+	require.NoError(t, err)
+	for i := range n {
+		well := func(context.Context) error { return nil }
+		check := health.Check{Name: fmt.Sprintf("check-%d", i+1), Probe: well}
+		require.NoError(t, registry.Add(check))
+	}
+	return registry.Handler(health.Ready)
+}
+
+func repeat(state string, n int) []string { return slices.Repeat([]string{state}, n) }
+
 func idle(t *testing.T) http.Handler {
 	well := func(context.Context) error { return nil }
-	registry, err := health.New(health.Check{Name: "mysql", Probe: well}, health.Check{Name: "redis", Probe: well})
+	registry, err := health.New(
+		health.Check{Name: "mysql", Probe: well},
+		health.Check{Name: "redis", Probe: well},
+	)
 	require.NoError(t, err)
 	return registry.Handler(health.Ready)
 }
@@ -234,8 +270,14 @@ func newHealth(t *testing.T, failing bool) *health.Registry {
 	registry, err := health.New(
 		health.Check{Name: "mysql", Probe: probe(never), Period: period, Timeout: time.Hour},
 		health.Check{Name: "redis", Probe: probe(late), Period: period, Timeout: time.Hour},
-		health.Check{Name: "policy-cache", Probe: probe(always), Period: period, Timeout: time.Hour, Failures: 1000},
-		health.Check{Name: "a-mail-relay-with-quite-a-long-name.example.com", Probe: probe(always), Period: period, Timeout: time.Hour, Optional: true},
+		health.Check{
+			Name: "policy-cache", Probe: probe(always), Period: period, Timeout: time.Hour,
+			Failures: 1000,
+		},
+		health.Check{
+			Name:  "a-mail-relay-with-quite-a-long-name.example.com",
+			Probe: probe(always), Period: period, Timeout: time.Hour, Optional: true,
+		},
 	)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -262,7 +304,10 @@ const lifetime = time.Minute
 // findBrowser returns where a browser is, or skips the test if there is none.
 func findBrowser(t *testing.T) (path string) {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome", "headless-shell", "chrome-headless-shell"} {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "chrome",
+		"headless-shell", "chrome-headless-shell",
+	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
@@ -278,7 +323,8 @@ func startBrowser(t *testing.T, path string) context.Context {
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // as root, in containers
 		chromedp.DisableGPU,
-		// Browsers have errands of their own: neither through a proxy nor by name do they reach anybody.
+		// Browsers have errands of their own: neither through a proxy nor by name do they reach
+		// anybody.
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-quic", true),
@@ -321,7 +367,8 @@ func (tab *tab) observe(event any) {
 	defer tab.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" { // the icon is part of the page
+		// The icon is part of the page.
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" {
 			tab.requests = append(tab.requests, e.Request.URL)
 		}
 	case *network.EventResponseReceived:

@@ -1,4 +1,4 @@
-package objectmetadb_test
+package databases_test
 
 import (
 	"context"
@@ -28,7 +28,8 @@ func newStore(tb testing.TB, db *gorm.DB) *store {
 	tb.Helper()
 	st := &store{db: plain(tb, db)}
 	name := table(tb, db, &Secret{})
-	columns := `name, ` + column(db, "extendShadow") + `, ` + column(db, "createdAt") + `, ` + column(db, "updatedAt") + `, username, ` + column(db, "ownerID")
+	columns := `name, ` + column(db, "extendShadow") + `, ` + column(db, "createdAt") + `, ` +
+		column(db, "updatedAt") + `, username, ` + column(db, "ownerID")
 	insert := `INSERT INTO ` + name + ` (` + columns + `) VALUES (?, ?, ?, ?, ?, ?)`
 	st.query = `SELECT id, ` + columns + ` FROM ` + name
 	st.update = `UPDATE ` + name + ` SET ` + column(db, "extendShadow") + ` = `
@@ -65,7 +66,9 @@ func (st *store) find(ctx context.Context, where string, args ...any) ([]Secret,
 	var list []Secret
 	for rows.Next() {
 		var s Secret
-		if err := rows.Scan(&s.ID, &s.Name, &s.Extend, &s.CreatedAt, &s.UpdatedAt, &s.Username, &s.OwnerID); err != nil {
+		err := rows.Scan(
+			&s.ID, &s.Name, &s.Extend, &s.CreatedAt, &s.UpdatedAt, &s.Username, &s.OwnerID)
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, s)
@@ -91,7 +94,9 @@ func TestDatabaseSQL(t *testing.T) {
 		want.Extend["big"] = uint64(math.MaxUint64)
 		require.NoError(t, st.insert(ctx, want))
 		assert.Equal(t, "secret-zpmsxh", want.ID.String())
-		require.NoError(t, st.insert(ctx, &Secret{ObjectMeta: objectmeta.ObjectMeta[secretKind]{Name: "other"}, OwnerID: 7}))
+		require.NoError(t, st.insert(ctx, &Secret{
+			ObjectMeta: objectmeta.ObjectMeta[secretKind]{Name: "other"}, OwnerID: 7,
+		}))
 
 		id, err := objectmeta.ParseID[secretKind]("secret-zpmsxh")
 		require.NoError(t, err)
@@ -106,7 +111,7 @@ func TestDatabaseSQL(t *testing.T) {
 		assert.Equal(t, "infra", team)
 		big, _ := objectmeta.Get[uint64](got.Extend, "big")
 		assert.Equal(t, uint64(math.MaxUint64), big)
-		assert.Zero(t, got.OwnerID, "NULL")
+		assert.Zero(t, got.OwnerID)
 
 		list, err = st.find(ctx, "WHERE "+column(db, "ownerID")+" = "+placeholder(db), userID(7))
 		require.NoError(t, err)
@@ -133,7 +138,8 @@ func TestDatabaseSQL(t *testing.T) {
 			_, err := st.db.ExecContext(ctx, st.update+`'{"a":"b"}'`)
 			require.NoError(t, err)
 			e := extend{"deleted": 1}
-			row := "SELECT " + column(db, "extendShadow") + " FROM " + table(t, db, &Secret{}) + " WHERE id = 1"
+			row := "SELECT " + column(db, "extendShadow") +
+				" FROM " + table(t, db, &Secret{}) + " WHERE id = 1"
 			require.NoError(t, st.db.QueryRowContext(ctx, row).Scan(&e))
 			assert.Equal(t, extend{"a": "b"}, e)
 			_, err = st.db.ExecContext(ctx, st.update+"NULL")
@@ -142,11 +148,13 @@ func TestDatabaseSQL(t *testing.T) {
 			assert.Nil(t, e)
 		})
 		t.Run("NaN", func(t *testing.T) {
-			assert.ErrorContains(t, st.insert(ctx, &Secret{ObjectMeta: objectmeta.ObjectMeta[secretKind]{Name: "x", Extend: extend{"a": math.NaN()}}}), "NaN")
+			meta := objectmeta.ObjectMeta[secretKind]{Name: "x", Extend: extend{"a": math.NaN()}}
+			assert.ErrorContains(t, st.insert(ctx, &Secret{ObjectMeta: meta}), "NaN")
 		})
 		t.Run("ID above MaxInt64", func(t *testing.T) {
 			_, err := st.find(ctx, "WHERE id = "+placeholder(db), secretID(math.MaxInt64+1))
-			assert.ErrorContains(t, err, "objectmeta: ID 9223372036854775808: database/sql takes integers up to 9223372036854775807 only")
+			assert.ErrorContains(t, err, "objectmeta: ID 9223372036854775808: "+
+				"database/sql takes integers up to 9223372036854775807 only")
 		})
 	})
 }
@@ -177,7 +185,8 @@ func TestDatabaseSQLConcurrentWriters(t *testing.T) {
 	})
 }
 
-// Columns of type JSON take what Value gives, and give what Scan takes; so does MySQL's BIGINT UNSIGNED, up to its end.
+// Columns of type JSON take what Value gives, and give what Scan takes; so does MySQL's BIGINT
+// UNSIGNED, up to its end.
 func TestOtherColumnTypes(t *testing.T) {
 	types := map[string]struct{ json, integer string }{
 		"sqlite":   {"BLOB", "INT8"},
@@ -187,7 +196,8 @@ func TestOtherColumnTypes(t *testing.T) {
 	onSecrets(t, func(t *testing.T, db *gorm.DB) {
 		ctx, pool := t.Context(), plain(t, db)
 		name := strings.Trim(table(t, db, &Secret{}), "`\"") + "_types"
-		_, err := pool.ExecContext(ctx, "CREATE TABLE "+name+" (id "+types[db.Name()].integer+", extend "+types[db.Name()].json+")")
+		_, err := pool.ExecContext(ctx, "CREATE TABLE "+name+
+			" (id "+types[db.Name()].integer+", extend "+types[db.Name()].json+")")
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			if _, err := pool.Exec("DROP TABLE " + name); err != nil {
@@ -198,7 +208,8 @@ func TestOtherColumnTypes(t *testing.T) {
 		if db.Name() == "postgres" {
 			values = "($1, $2)"
 		}
-		_, err = pool.ExecContext(ctx, "INSERT INTO "+name+" VALUES "+values, secretID(1<<53+1), extend{"big": int64(9007199254740993)})
+		_, err = pool.ExecContext(ctx, "INSERT INTO "+name+" VALUES "+values,
+			secretID(1<<53+1), extend{"big": int64(9007199254740993)})
 		require.NoError(t, err)
 		var id secretID
 		var e extend
@@ -213,7 +224,8 @@ func TestOtherColumnTypes(t *testing.T) {
 			require.NoError(t, pool.QueryRowContext(ctx, "SELECT id FROM "+name).Scan(&id), "text protocol")
 			assert.Equal(t, secretID(math.MaxUint64), id)
 			id = 0
-			require.NoError(t, pool.QueryRowContext(ctx, "SELECT id FROM "+name+" WHERE id > ?", 1).Scan(&id), "binary protocol")
+			row := pool.QueryRowContext(ctx, "SELECT id FROM "+name+" WHERE id > ?", 1)
+			require.NoError(t, row.Scan(&id), "binary protocol")
 			assert.Equal(t, secretID(math.MaxUint64), id)
 		}
 	})

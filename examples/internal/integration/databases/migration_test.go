@@ -1,4 +1,4 @@
-package objectmetadb_test
+package databases_test
 
 import (
 	"database/sql"
@@ -13,8 +13,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// The versions of a service that leaves its stored hashids behind, step by step as the package documentation of
-// objectmeta says. All work on one table.
+// The versions of a service that leaves its stored hashids behind, step by step as the package
+// documentation of objectmeta says. All work on one table.
 type (
 	// storedRow is the version from before: the code is a column, unique and not null.
 	storedRow struct {
@@ -48,7 +48,8 @@ const lastLegacyID = 7_962_623
 
 var (
 	legacyIDs = must(objectmeta.NewHashids("secret", "x20k5x"))
-	nextIDs   = must(objectmeta.NewHasher("secret", []byte("32 random bytes of yours"), objectmeta.MinLength(7)))
+	nextKey   = []byte("32 random bytes of yours")
+	nextIDs   = must(objectmeta.NewHasher("secret", nextKey, objectmeta.MinLength(7)))
 	bridgeIDs = must(objectmeta.NewBridge(legacyIDs, lastLegacyID, nextIDs))
 )
 
@@ -60,7 +61,8 @@ var letColumnBeNull = map[string][]string{
 	"mysql":    {"ALTER TABLE %s MODIFY instanceID varchar(32) NULL"},
 	"postgres": {`ALTER TABLE %s ALTER COLUMN "instanceID" DROP NOT NULL`},
 	"sqlite": {
-		"ALTER TABLE %s RENAME COLUMN instanceID TO before", "ALTER TABLE %s ADD COLUMN instanceID varchar(32)",
+		"ALTER TABLE %s RENAME COLUMN instanceID TO before",
+		"ALTER TABLE %s ADD COLUMN instanceID varchar(32)",
 		"UPDATE %s SET instanceID = before", "ALTER TABLE %s DROP COLUMN before",
 	},
 }
@@ -91,7 +93,8 @@ func TestLeaveStoredHashids(t *testing.T) {
 			createStored(fmt.Sprintf("before-%d", i))
 		}
 
-		// Step 1: the codec makes of each id what the column says, and one with another salt does not.
+		// Step 1: the codec makes of each id what the column says, and one with another salt does
+		// not.
 		var stored []storedRow
 		require.NoError(t, rows().Find(&stored).Error)
 		require.Len(t, stored, 5)
@@ -101,10 +104,12 @@ func TestLeaveStoredHashids(t *testing.T) {
 			require.NotEqual(t, row.InstanceID, otherSalt.Encode(row.ID))
 		}
 
-		// Step 2: versions that find by key and by column run side by side, and find what the other has created.
+		// Step 2: versions that find by key and by column run side by side, and find what the other
+		// has created.
 		writing := writingRow{ObjectMeta: objectmeta.ObjectMeta[legacyKind]{Name: "step-2"}}
 		require.NoError(t, rows().Create(&writing).Error)
-		require.NoError(t, rows().Where("id = ?", writing.ID).Update("instanceID", writing.ID.String()).Error)
+		written := rows().Where("id = ?", writing.ID)
+		require.NoError(t, written.Update("instanceID", writing.ID.String()).Error)
 		codes[writing.ID.String()] = "step-2"
 		createStored("beside-step-2")
 		findStored(t)
@@ -125,8 +130,9 @@ func TestLeaveStoredHashids(t *testing.T) {
 		reconnect(plain(t, db))
 		findComputed[legacyKind](t, rows, codes)
 
-		// Steps 4 and 5: every code that clients know stays, and so do those up to lastLegacyID; later rows are hidden.
-		// While the versions of steps 3 and 5 run side by side, both know all rows there are.
+		// Steps 4 and 5: every code that clients know stays, and so do those up to lastLegacyID;
+		// later rows are hidden. While the versions of steps 3 and 5 run side by side, both know
+		// all rows there are.
 		findComputed[bridgedKind](t, rows, codes)
 		last := bridgedRow{objectmeta.ObjectMeta[bridgedKind]{ID: lastLegacyID, Name: "last-legacy"}}
 		require.NoError(t, rows().Create(&last).Error)
@@ -134,7 +140,9 @@ func TestLeaveStoredHashids(t *testing.T) {
 		assert.Equal(t, legacyIDs.Encode(lastLegacyID), last.ID.String())
 		findComputed[legacyKind](t, rows, codes)
 
-		first := bridgedRow{objectmeta.ObjectMeta[bridgedKind]{ID: lastLegacyID + 1, Name: "first-hidden"}}
+		first := bridgedRow{
+			objectmeta.ObjectMeta[bridgedKind]{ID: lastLegacyID + 1, Name: "first-hidden"},
+		}
 		require.NoError(t, rows().Create(&first).Error)
 		codes[first.ID.String()] = "first-hidden"
 		assert.Equal(t, nextIDs.Encode(lastLegacyID+1), first.ID.String())
@@ -143,8 +151,8 @@ func TestLeaveStoredHashids(t *testing.T) {
 	})
 }
 
-// reconnect has every idle connection closed. PostgreSQL fails a prepared SELECT * once when the columns have changed, with
-// "cached plan must not change result type".
+// reconnect has every idle connection closed. PostgreSQL fails a prepared SELECT * once when the
+// columns have changed, with "cached plan must not change result type".
 func reconnect(pool *sql.DB) {
 	pool.SetMaxIdleConns(-1)
 	pool.SetMaxIdleConns(16)
