@@ -15,8 +15,9 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// documentation says where that of the packages falls short: a package without an example of the whole of it, an exported symbol
-// without a comment, a link that leads nowhere.
+// documentation says where that of the packages falls short: a package without an example of the
+// whole of it (commands have none), an exported symbol without a comment, a link that leads
+// nowhere.
 func documentation() (problems []string, err error) {
 	fset := token.NewFileSet()
 	mode := packages.NeedName | packages.NeedFiles | packages.NeedTypes | packages.NeedSyntax | packages.NeedImports
@@ -30,7 +31,7 @@ func documentation() (problems []string, err error) {
 			return nil, problem
 		}
 		name := strings.TrimPrefix(p.PkgPath, module)
-		if !isInternal(p.PkgPath) && !hasWholeExample(filepath.Dir(p.GoFiles[0])) {
+		if p.Name != "main" && !isInternal(p.PkgPath) && !hasWholeExample(filepath.Dir(p.GoFiles[0])) {
 			problems = append(problems, name+": example_test.go has no func Example")
 		}
 		for _, symbol := range uncommented(p.Syntax) {
@@ -63,8 +64,9 @@ func hasWholeExample(dir string) bool {
 
 var wholeExample = regexp.MustCompile(`(?m)^func Example\(\)`)
 
-// uncommented lists the exported symbols, fields and methods of interfaces among them, without a comment above or behind. For constants and
-// variables that of their group is enough, for the only method of an interface that of the interface.
+// uncommented lists the exported symbols, fields and methods of interfaces among them, without a
+// comment above or behind. For constants and variables that of their group is enough, for the only
+// method of an interface that of the interface.
 func uncommented(files []*ast.File) (names []string) {
 	check := func(name string, comments ...*ast.CommentGroup) {
 		for part := range strings.SplitSeq(name, ".") {
@@ -202,7 +204,8 @@ func linksIn(d *comment.Doc) (links []*comment.DocLink, stray []string) {
 	return links, stray
 }
 
-// deadLinks lists those to another package in which there is no such thing; one to its own package would not be a link.
+// deadLinks lists those to another package in which there is no such thing; one to its own package
+// would not be a link.
 func deadLinks(links map[*comment.DocLink]string) (problems []string, err error) {
 	var paths []string
 	for link := range links {

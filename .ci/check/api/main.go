@@ -1,5 +1,5 @@
-// Command api compares what the packages export with the list in .ci/api.txt, so that a change of it is seen in review, and looks whether
-// all of it is documented.
+// Command api compares what the packages export with the list in .ci/api.txt, so that a change of
+// it is seen in review, and looks whether all of it is documented.
 //
 //	go run -C .ci/check ./api          # fails, and prints what differs
 //	go run -C .ci/check ./api -accept  # writes the list anew
@@ -24,7 +24,8 @@ const (
 	module = "github.com/gracekit/gracekit/"
 )
 
-// A build is one of those whose API may differ. What is not exported in all of them is listed with their names.
+// A build is one of those whose API may differ. What is not exported in all of them is listed with
+// their names.
 type build struct{ goos, goarch, tags string }
 
 func (b build) String() string { return strings.TrimSuffix(b.goos+"+"+b.tags, "+") }

@@ -5,8 +5,8 @@ import (
 	"go/types"
 )
 
-// symbols lists what a package exports, one line for each constant, variable, function, type, field and method, so that every line of a
-// change is a change of the API.
+// symbols lists what a package exports, one line for each constant, variable, function, type, field
+// and method, so that every line of a change is a change of the API.
 func symbols(pkg *types.Package) (lines []string) {
 	in := func(other *types.Package) string {
 		if other == pkg {

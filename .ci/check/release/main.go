@@ -1,5 +1,7 @@
-// Command release checks what users would download: it builds the module's zip file as the Go proxy does, serves it from a directory, and
-// in an empty module gets each package alone, builds a program that imports it, and looks at what that depends on.
+// Command release checks what users would download: it builds the zip files of our two modules as
+// the Go proxy does, serves them from a directory, and in an empty module gets each package alone,
+// builds a program that imports it, and looks at what that depends on. It installs gracevet, the
+// other module, and runs it.
 //
 //	go run -C .ci/check ./release
 package main
@@ -21,7 +23,8 @@ import (
 const (
 	root       = "../.."
 	modulePath = "github.com/gracekit/gracekit"
-	version    = "v0.1.0" // of nothing that exists; it is only served here
+	gracevet   = "shutdown/gracevet" // a module of its own, there
+	version    = "v0.1.0"            // of nothing that exists; it is only served here
 )
 
 // What a package may depend on beside the standard library, internal/, its own parent and itself;
@@ -55,30 +58,43 @@ func run() (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	if err := writeProxy(filepath.Join(dir, "proxy"), module.Version{Path: modulePath, Version: version}); err != nil {
-		return err
+	for _, below := range []string{"", gracevet} {
+		m := module.Version{Path: path.Join(modulePath, below), Version: version}
+		if err := writeProxy(filepath.Join(dir, "proxy"), m, below); err != nil {
+			return err
+		}
 	}
 	env, err := environment(dir)
 	if err != nil {
 		return err
 	}
-	packages, err := output(root, env, "go", "list", "./...")
+	// This one is first: where GONOPROXY is set, and the root module of that version in the module
+	// cache, the go command asks no proxy.
+	if err := tryGracevet(filepath.Join(dir, "program"), env); err != nil {
+		return err
+	}
+	packages, err := output(root, env, "go", "list", "-f", "{{.ImportPath}} {{.Name}}", "./...")
 	if err != nil {
 		return err
 	}
-	for _, importPath := range strings.Fields(packages) {
+	for line := range strings.Lines(packages) {
+		importPath, name, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if strings.HasPrefix(importPath, internal) {
 			continue
 		}
-		if err := try(filepath.Join(dir, "program"), env, importPath, ""); err != nil {
+		check := try
+		if name == "main" {
+			check = tryCommand
+		}
+		if err := check(filepath.Join(dir, "program"), env, importPath, ""); err != nil {
 			return err
 		}
 	}
 	return try(filepath.Join(dir, "program"), env, modulePath+"/jsonx", "jsoniter")
 }
 
-// environment makes the go command take our module from dir, the others from where it has them already or else from the usual proxy,
-// and keep nothing of it.
+// environment makes the go command take our module from dir, the others from where it has them
+// already or else from the usual proxy, and keep nothing of it.
 func environment(dir string) ([]string, error) {
 	cache, err := output(root, os.Environ(), "go", "env", "GOMODCACHE")
 	if err != nil {
@@ -96,6 +112,49 @@ func environment(dir string) ([]string, error) {
 		"GONOSUMDB="+modulePath, // the checksum database knows only what is released
 		"GOPRIVATE=", "GONOPROXY=none",
 	), nil
+}
+
+// tryCommand runs a command as its page says, from a directory without a module.
+func tryCommand(dir string, env []string, importPath, _ string) error {
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+		return err
+	}
+	_, err := output(dir, env, "go", "run", importPath+"@"+version, "-help")
+	if err == nil {
+		fmt.Printf("%s: runs\n", strings.TrimPrefix(importPath, modulePath+"/"))
+	}
+	return err
+}
+
+// tryGracevet installs gracevet as its README says, and lets it look at a program with a mistake.
+func tryGracevet(dir string, env []string) error {
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)); err != nil {
+		return err
+	}
+	if _, err := output(dir, append(env, "GOBIN="+dir), "go", "install", modulePath+"/"+gracevet+"@"+version); err != nil {
+		return err
+	}
+	const program = `package main
+
+import (
+	"os"
+	"os/signal"
+)
+
+func main() { signal.Notify(make(chan os.Signal, 1), os.Interrupt, os.Kill) }
+`
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o644); err != nil {
+		return err
+	}
+	if _, err := output(dir, env, "go", "mod", "init", "example.com/program"); err != nil {
+		return err
+	}
+	_, err := output(dir, env, "go", "vet", "-vettool="+filepath.Join(dir, "gracevet"), ".")
+	if err == nil || !strings.Contains(err.Error(), "main.go:8:68: this signal cannot be handled") {
+		return fmt.Errorf("gracevet does not find os.Kill in Notify: %v", err)
+	}
+	fmt.Println(gracevet + ": is installed, and finds a mistake")
+	return nil
 }
 
 // try gets one package into an empty module.

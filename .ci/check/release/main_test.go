@@ -51,6 +51,7 @@ func TestCheckZip(t *testing.T) {
 		{"complete", []string{"go.mod", "LICENSE", "a/a.go"}, 0, ""},
 		{"no licence", []string{"go.mod", "a/a.go"}, 0, "no LICENSE"},
 		{"examples", []string{"go.mod", "LICENSE", "examples/a.go"}, 0, "examples/a.go"},
+		{"gracevet", []string{"go.mod", "LICENSE", "shutdown/gracevet/a.go"}, 0, "shutdown/gracevet/a.go"},
 		{"as large as it may be", []string{"go.mod", "LICENSE", "a/a.bin"}, largest, ""},
 		{"too large", []string{"go.mod", "LICENSE", "a/a.bin"}, largest + 1, "more than 3072; its biggest file is " + m.String() + "/a/a.bin"},
 	} {

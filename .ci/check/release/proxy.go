@@ -16,13 +16,14 @@ import (
 	modzip "golang.org/x/mod/zip"
 )
 
-// writeProxy makes dir what a GOPROXY of the kind file:// is: see https://go.dev/ref/mod#goproxy-protocol.
-func writeProxy(dir string, m module.Version) error {
+// writeProxy makes dir what a GOPROXY of the kind file:// is: see
+// https://go.dev/ref/mod#goproxy-protocol. below is where the module stands in the repository.
+func writeProxy(dir string, m module.Version, below string) error {
 	dir = filepath.Join(dir, filepath.FromSlash(m.Path), "@v")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	gomod, err := os.ReadFile(filepath.Join(root, below, "go.mod"))
 	if err != nil {
 		return err
 	}
@@ -36,24 +37,30 @@ func writeProxy(dir string, m module.Version) error {
 		}
 	}
 	name := filepath.Join(dir, m.Version+".zip")
-	if err := writeZip(name, m); err != nil {
+	if err := writeZip(name, m, below); err != nil {
 		return err
 	}
 	return checkZip(name, m)
 }
 
-// writeZip packs the files that a commit of the working tree would have. Create leaves out what is no part of the module.
-func writeZip(name string, m module.Version) (err error) {
-	listed, err := output(root, os.Environ(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+// writeZip packs the files that a commit of the working tree would have. Create leaves out what is
+// no part of the module. A module without a licence of its own has that of the repository, as the
+// go command sees to.
+func writeZip(name string, m module.Version, below string) (err error) {
+	dir := filepath.Join(root, below)
+	listed, err := output(dir, os.Environ(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return err
 	}
 	var files []modzip.File
 	for path := range strings.SplitSeq(strings.TrimRight(listed, "\x00"), "\x00") {
-		if _, err := os.Lstat(filepath.Join(root, path)); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(filepath.Join(dir, path)); errors.Is(err, os.ErrNotExist) {
 			continue // deleted and not committed yet
 		}
-		files = append(files, file(path))
+		files = append(files, file{path, filepath.Join(dir, path)})
+	}
+	if !slices.ContainsFunc(files, func(f modzip.File) bool { return f.Path() == "LICENSE" }) {
+		files = append(files, file{"LICENSE", filepath.Join(root, "LICENSE")})
 	}
 	f, err := os.Create(name)
 	if err != nil {
@@ -63,14 +70,15 @@ func writeZip(name string, m module.Version) (err error) {
 	return modzip.Create(f, m, files)
 }
 
-// A file is named by its path below the root, with slashes.
-type file string
+// A file is named by its path below the module's directory, with slashes.
+type file struct{ path, name string }
 
-func (f file) Path() string                 { return string(f) }
-func (f file) Lstat() (os.FileInfo, error)  { return os.Lstat(filepath.Join(root, string(f))) }
-func (f file) Open() (io.ReadCloser, error) { return os.Open(filepath.Join(root, string(f))) }
+func (f file) Path() string                 { return f.path }
+func (f file) Lstat() (os.FileInfo, error)  { return os.Lstat(f.name) }
+func (f file) Open() (io.ReadCloser, error) { return os.Open(f.name) }
 
-// largest is what the zip file may have, in bytes: about twice what it has. What is more has come into it by accident.
+// largest is what the zip file may have, in bytes: about twice what it has. What is more has come
+// into it by accident.
 const largest = 3 << 20
 
 // checkZip looks for what has to be there and what must not.
@@ -91,7 +99,7 @@ func checkZip(name string, m module.Version) error {
 		path := strings.TrimPrefix(f.Name, m.String()+"/")
 		license = license || path == "LICENSE"
 		unpacked += f.UncompressedSize64
-		if strings.HasPrefix(path, "examples/") {
+		if strings.HasPrefix(path, "examples/") || strings.HasPrefix(path, gracevet+"/") {
 			return fmt.Errorf("the zip file has %s of another module", path)
 		}
 	}
@@ -106,6 +114,6 @@ func checkZip(name string, m module.Version) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d files, %d KiB, %d KiB packed\n", filepath.Base(name), len(r.File), unpacked/1024, info.Size()/1024)
+	fmt.Printf("%s: %d files, %d KiB, %d KiB packed\n", m, len(r.File), unpacked/1024, info.Size()/1024)
 	return nil
 }
