@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/json-iterator/go v1.1.12
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/sync v0.24.0
 )
 
 require (
