@@ -16,7 +16,7 @@ type component struct {
 	name     string
 	run      func(context.Context) error
 	step     *step         // the step that waits for it
-	stopping func() bool   // whether it was told to stop, not by its context; may be nil
+	told     chan struct{} // closed when it is told to stop, not by its context; may be nil
 	launched bool          // guarded by GracefulShutdown.mu
 	done     chan struct{} // closed when run has returned
 	err      error         // nil or a *ComponentError; readable after done
@@ -65,7 +65,7 @@ func (gs *GracefulShutdown) addComponent(c *component) {
 
 func (gs *GracefulShutdown) launch(c *component) {
 	c.launched = true
-	gs.components = append(gs.components, c)
+	gs.components++
 	guard.Then(gs.ctx, "shutdown/"+c.name,
 		func() error { return c.run(gs.ctx) },
 		func(err error) { gs.componentEnded(c, find(err, context.Cause(gs.ctx))) })
@@ -74,11 +74,11 @@ func (gs *GracefulShutdown) launch(c *component) {
 func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 	gs.mu.Lock()
 	draining := gs.isDraining()
-	stopped := f.err == nil || f.closed || draining && f.stopped || c.stopping != nil && c.stopping()
+	stopped := f.err == nil || f.closed || draining && f.stopped || isClosed(c.told)
 	if !stopped {
 		c.err = &ComponentError{Name: c.name, Err: f.err}
 	}
-	gs.components = slices.DeleteFunc(gs.components, func(other *component) bool { return other == c })
+	gs.components--
 	if stopped && !draining {
 		s := c.step
 		s.components = slices.DeleteFunc(s.components, func(other *component) bool { return other == c })

@@ -32,13 +32,12 @@ func (gs *GracefulShutdown) AddGRPCServer(name string, srv GRPCServer, opts ...S
 
 func (gs *GracefulShutdown) newGRPCServer(name string, srv GRPCServer) *server {
 	s := newServer(name, srv)
-	told := make(chan struct{})
-	s.stopping = func() bool { return isClosed(told) }
+	s.told = make(chan struct{})
 	s.step.run = func(ctx context.Context) error {
 		if err := gs.waitForGRPCOverHTTP(ctx); err != nil {
 			return err
 		}
-		close(told)
+		close(s.told)
 		srv.GracefulStop()
 		return nil
 	}

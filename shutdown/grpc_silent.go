@@ -1,81 +1,25 @@
 package shutdown
 
 import (
-	"context"
 	"net"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // silentConns are the connections of a gRPC server whose clients have not sent anything yet.
 // GracefulStop would wait for their first bytes until grpc.ConnectionTimeout, and close one that
 // was only just accepted. The others it knows, and loses none of their calls.
 type silentConns struct {
-	mu     sync.Mutex
-	conns  map[*silentConn]time.Time // when they were accepted
-	closed bool
-}
-
-// linger is a lingerFunc. A connection that has spoken needs none.
-func (s *silentConns) linger(ctx context.Context, trigger time.Time, d time.Duration) {
-	for {
-		since, some := s.youngest()
-		if since.Before(trigger) {
-			since = trigger
-		}
-		if !some || time.Since(since) >= d {
-			return
-		}
-		select {
-		case <-time.After(connsTick):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// youngest returns when the last of them was accepted.
-func (s *silentConns) youngest() (accepted time.Time, some bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, at := range s.conns {
-		if at.After(accepted) {
-			accepted = at
-		}
-	}
-	return accepted, len(s.conns) > 0
-}
-
-// add returns false if the silent connections have been closed.
-func (s *silentConns) add(c *silentConn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	if s.conns == nil {
-		s.conns = make(map[*silentConn]time.Time)
-	}
-	s.conns[c] = time.Now()
-	return true
-}
-
-func (s *silentConns) remove(c *silentConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
+	conns
+	closed atomic.Bool
 }
 
 // close closes the silent connections, and from now on those that are accepted.
 func (s *silentConns) close() {
-	s.mu.Lock()
-	conns := s.conns
-	s.conns, s.closed = nil, true
-	s.mu.Unlock()
-	for c := range conns {
-		_ = closeGuarded(c.Conn)
-	}
+	s.closed.Store(true)
+	s.closeUnused()
 }
 
 type silentListener struct {
@@ -89,8 +33,9 @@ func (l silentListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	s := &silentConn{Conn: c, silent: l.silent}
-	if !l.silent.add(s) {
-		_ = closeGuarded(c)
+	l.silent.note(s, http.StateNew)
+	if l.silent.closed.Load() {
+		_ = closeGuarded(s)
 	}
 	return s, nil
 }
@@ -104,13 +49,17 @@ type silentConn struct {
 
 func (c *silentConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.once.Do(func() { c.silent.remove(c) })
+	c.forget()
 	return n, err
 }
 
 func (c *silentConn) Close() error {
-	c.once.Do(func() { c.silent.remove(c) })
+	c.forget()
 	return c.Conn.Close()
+}
+
+func (c *silentConn) forget() {
+	c.once.Do(func() { c.silent.note(c, http.StateClosed) })
 }
 
 // SyscallConn lets grpc read the options of the socket.

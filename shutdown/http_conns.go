@@ -17,7 +17,7 @@ import (
 type conns struct {
 	mu    sync.Mutex
 	open  map[net.Conn]conn
-	empty chan struct{} // made by the method none; closed when the last one goes
+	empty chan struct{} // made by whenEmpty; closed when the last one goes
 }
 
 type conn struct {
@@ -61,16 +61,10 @@ func (c *conns) note(nc net.Conn, state http.ConnState) {
 func (c *conns) whenEmpty() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.empty != nil {
-		return c.empty
+	if c.empty == nil {
+		c.empty = make(chan struct{})
 	}
-	none := make(chan struct{})
-	if len(c.open) == 0 {
-		close(none)
-	} else {
-		c.empty = none
-	}
-	return none
+	return c.empty
 }
 
 func (c *conns) count(which func(conn) bool) (n int) {

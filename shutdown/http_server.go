@@ -36,9 +36,10 @@ func (gs *GracefulShutdown) AddHTTPServer(name string, srv *http.Server, opts ..
 
 func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server {
 	s := newServer(name, srv)
+	s.told = make(chan struct{})
 	h := &httpServer{
 		gs: gs, srv: srv, step: s.step,
-		ingress: make(chan struct{}), drained: make(chan struct{}),
+		ingress: s.told, drained: make(chan struct{}),
 		conns: conns{open: make(map[net.Conn]conn)},
 	}
 	h.wrap()
@@ -51,7 +52,7 @@ func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server
 		return context.Background()
 	}
 	srv.RegisterOnShutdown(h.conns.closeUnused)
-	s.http, s.stopping, s.linger = h, func() bool { return isClosed(h.ingress) }, h.conns.linger
+	s.http, s.linger = h, h.conns.linger
 	s.step.run, s.step.cut, s.step.waitingFor = h.drain, h.cut, h.waitingFor
 	return s
 }

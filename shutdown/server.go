@@ -19,10 +19,10 @@ import (
 type server struct {
 	value     any // what the caller has passed
 	step      *step
-	http      *httpServer // nil for others
-	stopping  func() bool // whether it was told to stop; may be nil
-	linger    lingerFunc  // nil if its connections are not known
-	addresses []string    // of its listeners, if GoHTTP or GoGRPC serves
+	http      *httpServer   // nil for others
+	told      chan struct{} // closed when it is told to stop; nil if that is not known
+	linger    lingerFunc    // nil if its connections are not known
+	addresses []string      // of its listeners, if GoHTTP or GoGRPC serves
 	listeners []net.Listener
 	serve     func(net.Listener) error
 }
@@ -99,7 +99,7 @@ func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 }, l net.Listener, opts ...ServerOption) error {
 	return gs.goServe("gRPC server", name, srv, l, opts, func() *server {
 		s := gs.newGRPCServer(name, srv)
-		var silent silentConns
+		silent := silentConns{conns: conns{open: make(map[net.Conn]conn)}}
 		drain := s.step.run
 		s.linger = silent.linger
 		s.step.run = func(ctx context.Context) error { silent.close(); return drain(ctx) }
@@ -130,7 +130,7 @@ func (gs *GracefulShutdown) goServe(
 		s.listeners = append(s.listeners, l)
 		s.addresses = append(s.addresses, name+" on "+address)
 		gs.addComponent(&component{
-			name: name, step: s.step, stopping: s.stopping,
+			name: name, step: s.step, told: s.told,
 			run: func(context.Context) error { return s.serve(l) },
 		})
 		return nil
@@ -267,26 +267,16 @@ func (gs *GracefulShutdown) servesLocked() bool {
 	}
 	_, failed := gs.report.Reason.(*ComponentError) // ours, never wrapped
 	if !gs.hasServed {
-		return !failed || len(gs.components) > 0
+		return !failed || gs.components > 0
 	}
-	for _, s := range gs.servers {
+	return slices.ContainsFunc(gs.servers, func(s *server) bool {
 		switch {
-		case len(s.listeners) > 0:
-			if s.isServed() {
-				return true
-			}
+		case len(s.listeners) > 0: // GoHTTP or GoGRPC serves it
+			return slices.ContainsFunc(s.step.components, func(c *component) bool { return c.err == nil })
 		case s.http != nil:
-			if s.http.served.Load() || !failed && len(gs.components) > 0 {
-				return true
-			}
-		case !failed || len(gs.components) > 0:
-			return true
+			return s.http.served.Load() || !failed && gs.components > 0
+		default:
+			return !failed || gs.components > 0
 		}
-	}
-	return false
-}
-
-// isServed reports whether GoHTTP or GoGRPC serves a listener of s.
-func (s *server) isServed() bool {
-	return slices.ContainsFunc(s.step.components, func(c *component) bool { return c.err == nil })
+	})
 }

@@ -39,7 +39,7 @@ type GracefulShutdown struct {
 	servers    []*server
 	inner      []*GracefulShutdown // the services that are components of this one
 	hasServed  bool                // a server was added; it may have ended since
-	components []*component        // launched and still running
+	components int                 // launched and still running
 	held       []*heldListener
 	report     Report
 	running    map[int]*step // the steps in progress, by their row in the report

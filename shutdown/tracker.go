@@ -38,13 +38,7 @@ type Tracker struct {
 // first Wait it counts nothing and returns false: the service is stopping, and the work must not
 // begin. done is never nil.
 func (t *Tracker) Add() (done func(), ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.empty != nil {
-		return func() {}, false
-	}
-	t.count++
-	return sync.OnceFunc(func() { t.done(nil) }), true
+	return t.add(nil)
 }
 
 // Stream is [Tracker.Add] for work that ends when it is told to. leave is closed when this stream
@@ -53,19 +47,29 @@ func (t *Tracker) Add() (done func(), ok bool) {
 // connection of a stream that has just ended: end the response of an event stream then without an
 // event, and with status 200, because a browser's EventSource gives up after any other.
 func (t *Tracker) Stream() (leave <-chan struct{}, done func(), ok bool) {
+	stream := make(chan struct{})
+	done, ok = t.add(stream)
+	if !ok {
+		close(stream)
+	}
+	return stream, done, ok
+}
+
+// add counts one piece of work. stream is nil for work that is not told to leave.
+func (t *Tracker) add(stream chan struct{}) (done func(), ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stream := make(chan struct{})
 	if t.empty != nil {
-		close(stream)
-		return stream, func() {}, false
-	}
-	if t.streams == nil {
-		t.streams = make(map[chan struct{}]struct{})
+		return func() {}, false
 	}
 	t.count++
-	t.streams[stream] = struct{}{}
-	return stream, sync.OnceFunc(func() { t.done(stream) }), true
+	if stream != nil {
+		if t.streams == nil {
+			t.streams = make(map[chan struct{}]struct{})
+		}
+		t.streams[stream] = struct{}{}
+	}
+	return sync.OnceFunc(func() { t.done(stream) }), true
 }
 
 func (t *Tracker) done(stream chan struct{}) {
@@ -89,15 +93,12 @@ func (t *Tracker) Wait(ctx context.Context) error {
 	}
 	select {
 	case <-empty:
-		return nil
-	default:
-	}
-	select {
-	case <-empty:
-		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("shutdown: %d still running: %w", t.Len(), context.Cause(ctx))
+		if !isClosed(empty) {
+			return fmt.Errorf("shutdown: %d still running: %w", t.Len(), context.Cause(ctx))
+		}
 	}
+	return nil
 }
 
 func (t *Tracker) close() (empty <-chan struct{}, first bool) {
