@@ -86,17 +86,17 @@ func (m *managed) label() string { return "shutdown/" + m.name }
 
 // steps returns the hooks of m as steps of a stop.
 func (m *managed) steps() (steps []*step) {
-	add := func(k kind, quiet bool, run func(context.Context) error) {
-		steps = append(steps, &step{name: m.name, stage: stage{kind: k}, quiet: quiet, run: run})
+	add := func(k kind, run func(context.Context) error) {
+		steps = append(steps, &step{name: m.name, stage: stage{kind: k}, run: run})
 	}
 	if starter, ok := m.Manager.(ShutdownStarter); ok {
-		add(kindStart, false, func(ctx context.Context) error { return starter.ShutdownStart(ctx, Reason(ctx)) })
+		add(kindStart, func(ctx context.Context) error { return starter.ShutdownStart(ctx, Reason(ctx)) })
 	}
 	if finisher, ok := m.Manager.(ShutdownFinisher); ok {
-		add(kindFinish, false, func(ctx context.Context) error { return finisher.ShutdownFinish(ctx, stopOf(ctx).gs.Report()) })
+		add(kindFinish, func(ctx context.Context) error { return finisher.ShutdownFinish(ctx, stopOf(ctx).gs.Report()) })
 	}
 	if _, ok := m.Manager.(Releaser); ok {
-		add(kindRelease, true, func(context.Context) error { return m.release() })
+		add(kindRelease, func(context.Context) error { return m.release() })
 	}
 	return steps
 }
@@ -183,5 +183,5 @@ func (gs *GracefulShutdown) recordStart(manager, method string, err error) {
 		err = fmt.Errorf("%w: %s has not returned", ErrTimeout, method)
 		f = finding{err: err, text: err.Error(), timeout: true, late: true}
 	}
-	gs.end(-1, &step{name: manager, stage: stage{kind: kindStart}}, f)
+	gs.end(&step{name: manager, stage: stage{kind: kindStart}}, f)
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +45,7 @@ func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 	most := 10
 	return func(err error) {
 		if most--; most >= 0 {
-			gs.end(-1, &step{name: name, stage: stage{kind: kindObservers}}, find(err, nil))
+			gs.end(&step{name: name, stage: stage{kind: kindObservers}}, find(err, nil))
 		}
 	}
 }
@@ -58,7 +56,7 @@ func (gs *GracefulShutdown) observerFailed(name string) func(error) {
 func (gs *GracefulShutdown) observerSteps() []*step {
 	flush := func(name string, q *inorder.Queue, timeout time.Duration) *step {
 		return &step{
-			name: name, stage: stage{kind: kindObservers}, timeout: timeout, quiet: true,
+			name: name, stage: stage{kind: kindObservers}, timeout: timeout,
 			run: func(ctx context.Context) error {
 				deadline, _ := ctx.Deadline()
 				if !q.Close(time.Until(deadline)) {
@@ -73,38 +71,20 @@ func (gs *GracefulShutdown) observerSteps() []*step {
 }
 
 func (s *stop) tellEnd() {
-	gs := s.gs
-	if gs.logger == nil {
-		return
-	}
-	report := gs.Report()
+	report := s.gs.Report()
 	level, message := slog.LevelInfo, "shutdown complete"
 	if report.Failed() {
 		level, message = slog.LevelError, "shutdown complete, with errors"
 	}
-	gs.log(level, message, slog.Any("report", report))
+	s.gs.log(level, message, slog.Any("report", report))
 }
 
-// tellProgress tells the Logger what the stop is waiting for, after a second and then every five,
-// until end is called.
-func (s *stop) tellProgress() (end func()) {
-	if s.gs.logger == nil {
-		return func() {}
+// tellProgress tells the Logger what the stop is waiting for, after a second and then every five.
+func (s *stop) tellProgress() {
+	if waiting := s.gs.waiting(); waiting != "" {
+		s.gs.log(slog.LevelInfo, waiting)
 	}
-	over := make(chan struct{})
-	go func() {
-		for wait := time.Second; ; wait = 5 * time.Second {
-			select {
-			case <-over:
-				return
-			case <-time.After(wait):
-				if waiting := s.gs.waiting(); waiting != "" {
-					s.gs.log(slog.LevelInfo, waiting)
-				}
-			}
-		}
-	}()
-	return func() { close(over) }
+	s.progress.Reset(5 * time.Second)
 }
 
 // waiting says what the stop is waiting for, such as "waiting for api: 3 requests on 2 connections,
@@ -112,22 +92,27 @@ func (s *stop) tellProgress() (end func()) {
 func (gs *GracefulShutdown) waiting() string {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if len(gs.running) == 0 {
-		return ""
-	}
 	const most = 5
 	var what []string
-	for _, row := range slices.Sorted(maps.Keys(gs.running)) {
-		t := gs.running[row]
+	more := 0
+	for i, t := range gs.rows {
+		if gs.report.Steps[i].State != StateRunning {
+			continue
+		}
+		if len(what) == most {
+			more++
+			continue
+		}
 		text := oneline.Escape(cmp.Or(t.name, t.stage.String()))
 		if t.waitingFor != nil {
 			text += ": " + t.waitingFor()
 		}
-		if what = append(what, text); len(what) == most {
-			break
-		}
+		what = append(what, text)
 	}
-	if more := len(gs.running) - len(what); more > 0 {
+	if len(what) == 0 {
+		return ""
+	}
+	if more > 0 {
 		what = append(what, fmt.Sprintf("%d more", more))
 	}
 	_, grace, tail := gs.clock.ends()

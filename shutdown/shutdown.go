@@ -42,9 +42,9 @@ type GracefulShutdown struct {
 	components int                 // launched and still running
 	held       []*heldListener
 	report     Report
-	running    map[int]*step // the steps in progress, by their row in the report
-	err        error         // what Wait returns
-	startErr   error         // why Run could not start the service
+	rows       []*step // the steps of report.Steps
+	err        error   // what Wait returns
+	startErr   error   // why Run could not start the service
 }
 
 // life is how far Start has come.
@@ -65,7 +65,6 @@ func New(opts ...Option) *GracefulShutdown {
 		leaving:  make(chan struct{}),
 		done:     make(chan struct{}),
 		endStart: func() {},
-		running:  make(map[int]*step),
 	}
 	gs.observed = inorder.Queue{Label: "shutdown/Logger", Limit: mostObserved, Fail: gs.observerFailed("Logger or ErrorHandler")}
 	gs.watched = inorder.Queue{Label: "shutdown/Watch", Limit: mostObserved, Fail: gs.observerFailed("Watch")}

@@ -9,7 +9,7 @@ import (
 )
 
 type event struct {
-	step  int // its index in stageRun.steps
+	step  *step
 	kind  eventKind
 	found finding // of the error returned
 }
@@ -27,23 +27,18 @@ const (
 type stageRun struct {
 	*stop
 	stage  stage
-	steps  []*step
-	rows   []int // the rows of steps in the report
 	begun  time.Time
 	end    time.Time
 	events chan event
-
-	left          int // steps that have neither returned nor been abandoned
-	cutting, done []bool
+	left   int // steps that have neither returned nor been abandoned
 }
 
 // runStage runs steps, all of one stage, at the same time. It returns when each has returned or was
 // abandoned.
 func (s *stop) runStage(steps []*step) {
 	r := &stageRun{
-		stop: s, stage: steps[0].stage, steps: steps, rows: make([]int, len(steps)), begun: time.Now(),
+		stop: s, stage: steps[0].stage, begun: time.Now(), left: len(steps),
 		events: make(chan event, 3*len(steps)), // buffered, so that a late step can send and end
-		left:   len(steps), cutting: make([]bool, len(steps)), done: make([]bool, len(steps)),
 	}
 	moved := s.gs.clock.changes()
 	r.setEnd()
@@ -53,9 +48,9 @@ func (s *stop) runStage(steps []*step) {
 	defer cancel(nil)
 	ctx, release := context.WithDeadlineCause(movable, r.end, ErrTimeout)
 	defer release()
-	for i, t := range steps {
-		r.rows[i] = s.gs.begin(t)
-		defer r.call(ctx, i)()
+	for _, t := range steps {
+		s.gs.begin(t)
+		defer r.call(ctx, t)()
 	}
 	over, notice := ctx.Done(), (<-chan time.Time)(nil)
 	for r.left > 0 {
@@ -73,9 +68,11 @@ func (s *stop) runStage(steps []*step) {
 			for len(r.events) > 0 { // select picks any of the ready cases
 				r.handle(ctx, <-r.events)
 			}
-			for i := range steps {
-				r.handle(ctx, event{step: i, kind: expired})
+			for _, t := range steps {
+				r.handle(ctx, event{step: t, kind: expired})
 			}
+		case <-s.progress.C:
+			s.tellProgress()
 		}
 	}
 	if r.stage.sharesTail() {
@@ -92,15 +89,15 @@ func (r *stageRun) setEnd() {
 }
 
 func (r *stageRun) handle(ctx context.Context, e event) {
-	t := r.steps[e.step]
+	t := e.step
 	switch {
-	case r.done[e.step] || r.cutting[e.step] && e.kind != cut:
+	case t.done || t.cutting && e.kind != cut:
 		return
 	case t.cut != nil && (e.kind == obeyed || e.kind == expired):
-		r.cutting[e.step] = true
-		r.cut(ctx, e.step)
+		t.cutting = true
+		r.cut(ctx, t)
 		return
-	case e.kind != returned && !t.mayEndEarly: // a pause that ends late is no fault of anybody's
+	case e.kind != returned && !r.stage.isPause(): // a pause that ends late is no fault of anybody's
 		took := max(0, r.end.Sub(r.begun))
 		if t.timeout > 0 {
 			took = min(took, t.timeout)
@@ -108,33 +105,32 @@ func (r *stageRun) handle(ctx context.Context, e event) {
 		e.found = e.found.timedOut(took)
 		r.hangs = true
 	}
-	r.done[e.step] = true
+	t.done = true
 	r.left--
-	r.gs.end(r.rows[e.step], t, e.found)
+	r.gs.end(t, e.found)
 }
 
-func (r *stageRun) cut(ctx context.Context, i int) {
-	t, begun, stages := r.steps[i], time.Now(), r.stagesLeft
+func (r *stageRun) cut(ctx context.Context, t *step) {
+	begun, stages := time.Now(), r.stagesLeft
 	call := guard.Go(ctx, t.label(), t.cut)
 	guard.Go(ctx, t.label(), func() error {
 		err := errors.New("cutting what was left has not returned")
 		if r.gs.waitFor(call, func() time.Time { return r.cutEnd(begun, stages) }) {
 			err = call.Err()
 		}
-		r.events <- event{step: i, kind: cut, found: find(err, nil)}
+		r.events <- event{step: t, kind: cut, found: find(err, nil)}
 		return nil
 	})
 }
 
-// call begins step i. Its result is sent to events, and so is the end of its own timeout, but not
+// call begins t. Its result is sent to events, and so is the end of its own timeout, but not
 // the end of ctx. release frees that timeout.
-func (r *stageRun) call(ctx context.Context, i int) (release func()) {
-	t := r.steps[i]
+func (r *stageRun) call(ctx context.Context, t *step) (release func()) {
 	release = func() {}
 	if ctx.Err() != nil {
-		e := event{step: i}
+		e := event{step: t}
 		switch {
-		case t.mayEndEarly: // ending early is not a failure
+		case r.stage.isPause(): // ending early is not a failure
 		case t.waitsForComponents: // the components may have ended already
 			if e.found = find(t.run(ctx), nil); e.found.timeout {
 				e.kind = obeyed
@@ -151,7 +147,7 @@ func (r *stageRun) call(ctx context.Context, i int) (release func()) {
 		ctx, cancel = context.WithTimeoutCause(ctx, t.timeout, ErrTimeout)
 		unwatch := context.AfterFunc(ctx, func() {
 			if parent.Err() == nil { // runStage handles the end of parent
-				time.AfterFunc(r.notice(), func() { r.events <- event{step: i, kind: expired} })
+				time.AfterFunc(r.notice(), func() { r.events <- event{step: t, kind: expired} })
 			}
 		})
 		release = func() { unwatch(); cancel() }
@@ -163,7 +159,7 @@ func (r *stageRun) call(ctx context.Context, i int) (release func()) {
 			if err != nil { // a panic, or Goexit
 				found = find(err, nil)
 			}
-			e := event{step: i, found: found}
+			e := event{step: t, found: found}
 			if found.err != nil && ctx.Err() != nil {
 				e.kind = obeyed
 			}

@@ -88,44 +88,41 @@ func (s Step) stage() string {
 	return s.Stage
 }
 
-// begin adds a row for t to the report and returns its number, or -1 if t is quiet.
-func (gs *GracefulShutdown) begin(t *step) (row int) {
-	if t.quiet {
-		return -1
+// begin adds a row for t to the report, unless t is quiet.
+func (gs *GracefulShutdown) begin(t *step) {
+	if !t.stage.isQuiet() {
+		gs.addRow(t)
 	}
-	return gs.addRow(t)
 }
 
-func (gs *GracefulShutdown) addRow(t *step) (row int) {
+func (gs *GracefulShutdown) addRow(t *step) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	s := Step{Name: t.name, Stage: t.stage.String(), Phase: t.stage.phase, State: StateRunning}
 	if gs.isDraining() {
 		s.Start = time.Since(gs.report.Start)
 	}
-	row = len(gs.report.Steps)
 	gs.report.Steps = append(gs.report.Steps, s)
-	gs.running[row] = t
+	gs.rows = append(gs.rows, t)
+	t.row = len(gs.rows)
 	gs.watchStep(s)
-	return row
 }
 
-// end completes a row with the result of t. If t has no row yet (-1), it gets one if it failed.
-func (gs *GracefulShutdown) end(row int, t *step, f finding) {
-	if row < 0 && f.err == nil || isClosed(gs.done) {
+// end completes the row of t with its result. If t has none yet, it gets one if it failed.
+func (gs *GracefulShutdown) end(t *step, f finding) {
+	if t.row == 0 && f.err == nil || isClosed(gs.done) {
 		return
 	}
-	if row < 0 {
-		row = gs.addRow(t)
+	if t.row == 0 {
+		gs.addRow(t)
 	}
 	err := f.failure(t)
 	gs.mu.Lock()
-	s := &gs.report.Steps[row]
+	s := &gs.report.Steps[t.row-1]
 	s.State, s.Err, s.text = f.state(), err, f.text
 	if gs.isDraining() {
 		s.Duration = time.Since(gs.report.Start) - s.Start
 	}
-	delete(gs.running, row)
 	gs.watchStep(*s)
 	gs.mu.Unlock()
 

@@ -26,8 +26,9 @@ type step struct {
 	waitingFor         func() string // detail for people, beside the name; may be nil
 	components         []*component  // that run waits for
 	waitsForComponents bool          // run only waits for components; left out if none was launched
-	mayEndEarly        bool          // run only lets time pass: ending early is not a failure
-	quiet              bool          // in the report only if it fails
+
+	row           int  // in the report, from 1; 0 if it has none
+	cutting, done bool // used by its stageRun
 }
 
 // A stage is when a step is done. The steps of one stage are done at the same time.
@@ -60,6 +61,12 @@ func (s stage) sharesTail() bool {
 	return s.kind == kindStart || s.kind == kindPhase || s.kind == kindFinish
 }
 
+// isPause reports whether its steps only let time pass: ending early is not a failure.
+func (s stage) isPause() bool { return s.kind >= kindDelay && s.kind <= kindLinger }
+
+// isQuiet reports whether its steps are in the report only if they fail.
+func (s stage) isQuiet() bool { return s.kind >= kindRelease }
+
 func (s stage) String() string {
 	if s.kind == kindPhase {
 		return s.phase.String()
@@ -74,6 +81,7 @@ type stop struct {
 	begun  time.Time
 	ctx    context.Context // the parent of the context of every step
 
+	progress   *time.Timer   // when to tell what the stop is waiting for
 	stagesLeft int           // that share Tail, the running one included
 	hangs      bool          // a step was late
 	stacks     *guard.Call   // the call that takes profile
@@ -86,7 +94,8 @@ type stopKey struct{}
 func (gs *GracefulShutdown) stop(reason error) {
 	s := &stop{gs: gs, reason: reason}
 	s.begin()
-	defer s.tellProgress()()
+	s.progress = time.NewTimer(time.Second)
+	defer s.progress.Stop()
 	steps := s.steps()
 	for len(steps) > 0 {
 		n := 1
@@ -141,10 +150,10 @@ func (s *stop) steps() []*step {
 
 	var steps []*step
 	if delay, _, _ := gs.clock.ends(); delay > 0 && gs.servesLocked() {
-		steps = append(steps, &step{stage: stage{kind: kindDelay}, mayEndEarly: true, run: untilOver})
+		steps = append(steps, &step{stage: stage{kind: kindDelay}, run: untilOver})
 	}
 	if len(gs.held) > 0 {
-		steps = append(steps, &step{stage: stage{kind: kindClose}, mayEndEarly: true, run: gs.hold})
+		steps = append(steps, &step{stage: stage{kind: kindClose}, run: gs.hold})
 	}
 	if linger := s.lingering(); linger != nil {
 		steps = append(steps, linger)
@@ -164,13 +173,11 @@ func (s *stop) steps() []*step {
 	slices.SortStableFunc(steps, func(a, b *step) int { return a.stage.compare(b.stage) })
 
 	s.hangs = slices.ContainsFunc(gs.report.Steps, func(row Step) bool { return row.State == StateTimeout })
-	counted := make(map[stage]bool)
-	for _, st := range steps {
-		if st.stage.sharesTail() {
-			counted[st.stage] = true
+	for i, st := range steps {
+		if st.stage.sharesTail() && (i == 0 || steps[i-1].stage != st.stage) {
+			s.stagesLeft++
 		}
 	}
-	s.stagesLeft = len(counted)
 	return steps
 }
 
@@ -182,40 +189,33 @@ func untilOver(ctx context.Context) error {
 // lingering returns the step that gives connections time for a last request, or nil if there are
 // none. The caller holds the lock.
 func (s *stop) lingering() *step {
-	var waits []func(context.Context)
+	d, shared := s.gs.linger, slices.ContainsFunc(s.gs.held, func(l *heldListener) bool { return !l.owned })
+	var lingers []lingerFunc
 	for _, srv := range s.gs.servers {
-		switch d := s.gs.lingerOf(srv); {
-		case d <= 0:
+		switch {
+		case d == 0 || srv.step.stage.phase > PhaseIngress:
 		case srv.linger != nil:
-			waits = append(waits, func(ctx context.Context) { srv.linger(ctx, s.begun, d) })
-		default:
-			waits = append(waits, func(ctx context.Context) {
-				select {
-				case <-time.After(d):
-				case <-ctx.Done():
-				}
-			})
+			lingers = append(lingers, srv.linger)
+		case shared: // a connection that is not known may have been accepted a moment ago
+			lingers = append(lingers, lingerInFull)
 		}
 	}
-	if len(waits) == 0 {
+	if len(lingers) == 0 {
 		return nil
 	}
-	return &step{stage: stage{kind: kindLinger}, mayEndEarly: true, run: func(ctx context.Context) error {
-		for _, wait := range waits {
-			wait(ctx)
+	return &step{stage: stage{kind: kindLinger}, run: func(ctx context.Context) error {
+		for _, linger := range lingers {
+			linger(ctx, s.begun, d)
 		}
 		return nil
 	}}
 }
 
-// lingerOf returns how long connections of srv linger. Without linger they are not known: on a
-// shared listener, one may have been accepted a moment ago.
-func (gs *GracefulShutdown) lingerOf(srv *server) time.Duration {
-	shared := slices.ContainsFunc(gs.held, func(l *heldListener) bool { return !l.owned })
-	if srv.step.stage.phase > PhaseIngress || srv.linger == nil && !shared {
-		return 0
+func lingerInFull(ctx context.Context, _ time.Time, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
-	return gs.linger
 }
 
 // enter does what is due when a stage begins. Any stage may be missing, so each condition includes
