@@ -23,8 +23,8 @@ func (s *stop) cutEnd(begun time.Time, stages int) time.Time {
 // share what is left of Tail equally.
 func (s *stop) end(st stage, begun time.Time) time.Time {
 	delay, grace, tail := s.gs.clock.ends()
-	latest := tail.Add(-2 * s.lastMoment()) // a step that obeys needs a moment to return
-	inGrace := earliest(grace, latest)
+	end := tail.Add(-2 * s.lastMoment()) // a step that obeys needs a moment to return
+	inGrace := earliest(grace, end)
 	switch st.kind {
 	case kindStart:
 		rest := grace.Sub(begun)
@@ -38,14 +38,14 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	case kindLinger:
 		return earliest(inGrace, begun.Add(min(s.gs.linger, grace.Sub(begun)/2)))
 	case kindRelease: // managers always get to release what they hold
-		return later(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
+		return latest(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
 	case kindObservers:
-		return later(begun.Add(guard.Notice), tail.Add(-s.lastMoment()))
+		return latest(begun.Add(guard.Notice), tail.Add(-s.lastMoment()))
 	}
 	if begun.Before(grace) {
 		return inGrace
 	}
-	return earliest(latest, begun.Add(tail.Sub(begun)/time.Duration(s.stagesLeft)))
+	return earliest(end, begun.Add(tail.Sub(begun)/time.Duration(s.stagesLeft)))
 }
 
 func (s *stop) left() time.Duration {

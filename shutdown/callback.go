@@ -66,16 +66,15 @@ func (p Phase) String() string {
 // callback and what is wrong with it.
 func (gs *GracefulShutdown) AddCallback(callbacks ...Callback) error {
 	return gs.add(func() error {
+		var steps []*step
 		var errs []error
 		for _, c := range callbacks {
-			errs = append(errs, c.validate())
+			steps, errs = append(steps, c.step()), append(errs, c.validate())
 		}
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
-		for _, c := range callbacks {
-			gs.steps = append(gs.steps, c.step())
-		}
+		gs.steps = append(gs.steps, steps...)
 		return nil
 	})
 }
@@ -94,7 +93,11 @@ func (gs *GracefulShutdown) Register(c Callback) (remove func() bool, err error)
 		gs.steps = append(gs.steps, s)
 		return nil
 	})
-	return func() bool { return gs.remove(s) }, err
+	return func() bool {
+		gs.mu.Lock()
+		defer gs.mu.Unlock()
+		return !gs.isDraining() && gs.removeLocked(s)
+	}, err
 }
 
 func (c Callback) validate() error {

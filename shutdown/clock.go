@@ -97,19 +97,9 @@ func (gs *GracefulShutdown) waitFor(call *guard.Call, end func() time.Time) bool
 	}
 }
 
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
+func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // Before returns a reason with a deadline, for [GracefulShutdown.Shutdown] and managers: use it
 // when a platform says when it takes the machine away. The stop is over by t, but always gets
@@ -129,10 +119,7 @@ type deadline struct {
 	reason error
 }
 
-func (d *deadline) Error() string {
-	return guard.Text(d.reason)
-}
-
+func (d *deadline) Error() string { return guard.Text(d.reason) }
 func (d *deadline) Unwrap() error { return d.reason }
 
 // tighten applies the deadline, if any, of a request that was not the first.

@@ -13,11 +13,7 @@ import (
 // once: a connection that comes in between is reset. Accept cannot be used, because the deadline of
 // l has passed.
 func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
-	sc, ok := l.(syscall.Conn)
-	if !ok {
-		return nil, l.Close()
-	}
-	raw, err := sc.SyscallConn()
+	raw, err := l.(syscall.Conn).SyscallConn() // own has asked whether it is one
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

@@ -1,7 +1,6 @@
 package shutdown
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -116,8 +115,11 @@ func (r Report) LogValue() slog.Value {
 	attrs = append(attrs, slog.Duration("total", r.Total))
 
 	const most = 50
-	steps := slices.Clone(r.Steps)
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(failedFirst(a), failedFirst(b)) })
+	failed := func(s Step) bool { return s.Err != nil }
+	succeeded := func(s Step) bool { return s.Err == nil }
+	steps := slices.Concat(
+		slices.DeleteFunc(slices.Clone(r.Steps), succeeded),
+		slices.DeleteFunc(slices.Clone(r.Steps), failed))
 	seen := make(map[string]int)
 	for _, s := range steps[:min(most, len(steps))] {
 		key := strings.Trim(s.stage()+"."+oneline.Escape(s.Name), ".")
@@ -134,14 +136,6 @@ func (r Report) LogValue() slog.Value {
 		attrs = append(attrs, slog.Int("more", more))
 	}
 	return slog.GroupValue(attrs...)
-}
-
-// failedFirst is 0 for a step that failed, so that these come first.
-func failedFirst(s Step) int {
-	if s.Err != nil {
-		return 0
-	}
-	return 1
 }
 
 // MarshalJSON gives durations as milliseconds, errors as their texts, and Stacks as a string.

@@ -322,12 +322,6 @@ func (gs *GracefulShutdown) Report() Report {
 	return r
 }
 
-func (gs *GracefulShutdown) remove(s *step) (removed bool) {
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	return !gs.isDraining() && gs.removeLocked(s)
-}
-
 func (gs *GracefulShutdown) removeLocked(s *step) (removed bool) {
 	before := len(gs.steps)
 	gs.steps = slices.DeleteFunc(gs.steps, func(other *step) bool { return other == s })
