@@ -48,11 +48,6 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	return earliest(end, begun.Add(tail.Sub(begun)/time.Duration(s.stagesLeft)))
 }
 
-func (s *stop) left() time.Duration {
-	_, _, tail := s.gs.clock.ends()
-	return time.Until(tail) - s.lastMoment()
-}
-
 // lastMoment returns the time kept back for what comes after the last phase.
 func (s *stop) lastMoment() time.Duration {
 	_, grace, tail := s.gs.clock.ends()
@@ -64,4 +59,8 @@ func (s *stop) lastMoment() time.Duration {
 }
 
 // notice returns how long a step gets to return after its deadline.
-func (s *stop) notice() time.Duration { return min(s.lastMoment(), max(0, s.left())) }
+func (s *stop) notice() time.Duration {
+	_, _, tail := s.gs.clock.ends()
+	moment := s.lastMoment()
+	return min(moment, max(0, time.Until(tail)-moment))
+}

@@ -13,13 +13,12 @@ import (
 
 // A component is a function that runs until it is told to stop.
 type component struct {
-	name     string
-	run      func(context.Context) error
-	step     *step         // the step that waits for it
-	told     chan struct{} // closed when it is told to stop, not by its context; may be nil
-	launched bool          // guarded by GracefulShutdown.mu
-	done     chan struct{} // closed when run has returned
-	err      error         // nil or a *ComponentError; readable after done
+	name string
+	run  func(context.Context) error
+	step *step         // the step that waits for it
+	told chan struct{} // closed when it is told to stop, not by its context; may be nil
+	done chan struct{} // nil before launch; closed when run has returned
+	err  error         // nil or a *ComponentError; readable after done
 }
 
 // Go adds a component: a part of the service that goes on until it is stopped, such as a consumer,
@@ -56,7 +55,6 @@ func (gs *GracefulShutdown) Go(name string, run func(context.Context) error) err
 // addComponent adds c to its step, and launches it if the service has started. The caller holds the
 // lock.
 func (gs *GracefulShutdown) addComponent(c *component) {
-	c.done = make(chan struct{})
 	c.step.components = append(c.step.components, c)
 	if gs.life == started {
 		gs.launch(c)
@@ -64,7 +62,7 @@ func (gs *GracefulShutdown) addComponent(c *component) {
 }
 
 func (gs *GracefulShutdown) launch(c *component) {
-	c.launched = true
+	c.done = make(chan struct{})
 	gs.components++
 	guard.Then(gs.ctx, "shutdown/"+c.name,
 		func() error { return c.run(gs.ctx) },
@@ -104,7 +102,7 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 func (s *step) waitForComponents(ctx context.Context) error {
 	var first error
 	for _, c := range s.components { // these do not change during a stop
-		if !c.launched {
+		if c.done == nil {
 			continue
 		}
 		select {

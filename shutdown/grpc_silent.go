@@ -32,7 +32,8 @@ func (l silentListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &silentConn{Conn: c, silent: l.silent}
+	s := &silentConn{Conn: c}
+	s.speaks = sync.OnceFunc(func() { l.silent.note(s, http.StateClosed) })
 	l.silent.note(s, http.StateNew)
 	if l.silent.closed.Load() {
 		_ = closeGuarded(s)
@@ -43,23 +44,18 @@ func (l silentListener) Accept() (net.Conn, error) {
 // A silentConn is silent until its first Read has returned.
 type silentConn struct {
 	net.Conn
-	silent *silentConns
-	once   sync.Once
+	speaks func() // takes it out of the silent ones
 }
 
 func (c *silentConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.forget()
+	c.speaks()
 	return n, err
 }
 
 func (c *silentConn) Close() error {
-	c.forget()
+	c.speaks()
 	return c.Conn.Close()
-}
-
-func (c *silentConn) forget() {
-	c.once.Do(func() { c.silent.note(c, http.StateClosed) })
 }
 
 // SyscallConn lets grpc read the options of the socket.

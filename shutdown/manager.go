@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/control"
@@ -63,10 +64,8 @@ func (gs *GracefulShutdown) AddManager(managers ...Manager) error {
 			if isNil(m) {
 				return fmt.Errorf("shutdown: AddManager: manager %d is nil", i)
 			}
-			for _, other := range all {
-				if same(m, other.Manager) {
-					return fmt.Errorf("shutdown: AddManager: manager %d, a %T, was added before", i, m)
-				}
+			if slices.ContainsFunc(all, func(other *managed) bool { return same(m, other.Manager) }) {
+				return fmt.Errorf("shutdown: AddManager: manager %d, a %T, was added before", i, m)
 			}
 			all = append(all, &managed{Manager: m})
 		}

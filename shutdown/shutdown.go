@@ -134,38 +134,38 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		}
 		m.started = true
 	}
-	failure := err                            // of a manager
-	if err != nil && err != ErrShuttingDown { // ours, never wrapped
-		f := find(err, nil)
-		err = &textError{fmt.Sprintf("shutdown: starting manager %s: %s", failed.name, f.text), f.err}
-	}
-
 	gs.mu.Lock()
 	draining := gs.isDraining()
 	switch {
 	case draining: // the stop waits for settled, and then ends the managers
 		gs.endStart = end
-		err = ErrShuttingDown
-	case err != nil:
-		gs.life = created
-	default:
+	case err == nil:
 		gs.life, gs.endStart = started, end
 		gs.launchAll()
 	}
 	gs.mu.Unlock()
 
-	if draining && failure != nil && failure != ErrShuttingDown { // ours, never wrapped
-		gs.recordStart(failed.name, "Start", failure)
+	switch {
+	case draining && err != nil && err != ErrShuttingDown: // ours, never wrapped
+		gs.recordStart(failed.name, "Start", err)
+		return ErrShuttingDown
+	case draining:
+		return ErrShuttingDown
+	case err == nil:
+		return nil
 	}
-	if err != nil && !draining {
-		end()
-		for _, m := range gs.managers {
-			if m.started {
-				err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
-			}
-			m.started = false
+	f := find(err, nil)
+	err = &textError{fmt.Sprintf("shutdown: starting manager %s: %s", failed.name, f.text), f.err}
+	end()
+	for _, m := range gs.managers {
+		if m.started {
+			err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
 		}
+		m.started = false
 	}
+	gs.mu.Lock()
+	gs.life = created // last: another Start may begin now
+	gs.mu.Unlock()
 	return err
 }
 

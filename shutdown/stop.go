@@ -159,7 +159,7 @@ func (s *stop) steps() []*step {
 		steps = append(steps, linger)
 	}
 	for _, st := range gs.steps {
-		launched := slices.ContainsFunc(st.components, func(c *component) bool { return c.launched })
+		launched := slices.ContainsFunc(st.components, func(c *component) bool { return c.done != nil })
 		if launched || !st.waitsForComponents {
 			steps = append(steps, st)
 		}

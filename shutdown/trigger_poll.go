@@ -42,8 +42,6 @@ func (p *poll) Name() string { return p.name }
 
 func (p *poll) Start(ctx context.Context, request func(error)) error {
 	go func() {
-		next := time.NewTimer(p.every)
-		defer next.Stop()
 		failing := false
 		for {
 			asks := false
@@ -61,11 +59,10 @@ func (p *poll) Start(ctx context.Context, request func(error)) error {
 				control.FromContext(ctx).Failed(err)
 			}
 			failing = err != nil
-			next.Reset(p.every)
 			select {
 			case <-ctx.Done():
 				return
-			case <-next.C:
+			case <-time.After(p.every):
 			}
 		}
 	}()
