@@ -13,12 +13,13 @@ import (
 
 // A component is a function that runs until it is told to stop.
 type component struct {
-	name string
-	run  func(context.Context) error
-	step *step         // the step that waits for it
-	told chan struct{} // closed when it is told to stop, not by its context; may be nil
-	done chan struct{} // nil before launch; closed when run has returned
-	err  error         // nil or a *ComponentError; readable after done
+	serves string // "api on 127.0.0.1:80", if GoHTTP or GoGRPC has added it
+	name   string
+	run    func(context.Context) error
+	step   *step         // the step that waits for it
+	told   chan struct{} // closed when it is told to stop, not by its context; may be nil
+	done   chan struct{} // nil before launch; closed when run has returned
+	err    error         // nil or a *ComponentError; readable after done
 }
 
 // Go adds a component: a part of the service that goes on until it is stopped, such as a consumer,

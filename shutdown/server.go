@@ -22,7 +22,6 @@ type server struct {
 	http      *httpServer   // nil for others
 	told      chan struct{} // closed when it is told to stop; nil if that is not known
 	linger    lingerFunc    // nil if its connections are not known
-	addresses []string      // of its listeners, if GoHTTP or GoGRPC serves
 	listeners []net.Listener
 	serve     func(net.Listener) error
 }
@@ -128,9 +127,8 @@ func (gs *GracefulShutdown) goServe(
 		}
 		l := gs.own(l, s)
 		s.listeners = append(s.listeners, l)
-		s.addresses = append(s.addresses, name+" on "+address)
 		gs.addComponent(&component{
-			name: name, step: s.step, told: s.told,
+			name: name, serves: name + " on " + address, step: s.step, told: s.told,
 			run: func(context.Context) error { return s.serve(l) },
 		})
 		return nil

@@ -134,6 +134,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		}
 		m.started = true
 	}
+
 	gs.mu.Lock()
 	draining := gs.isDraining()
 	switch {
@@ -201,14 +202,14 @@ func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct
 }
 
 func (gs *GracefulShutdown) launchAll() {
+	var serving []string
 	for _, s := range gs.steps {
 		for _, c := range s.components {
 			gs.launch(c)
+			if c.serves != "" {
+				serving = append(serving, c.serves)
+			}
 		}
-	}
-	var serving []string
-	for _, s := range gs.servers {
-		serving = append(serving, s.addresses...)
 	}
 	if len(serving) > 0 {
 		gs.log(slog.LevelInfo, "service started", slog.Any("serving", serving))

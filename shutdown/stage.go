@@ -49,7 +49,9 @@ func (s *stop) runStage(steps []*step) {
 	ctx, release := context.WithDeadlineCause(movable, r.end, ErrTimeout)
 	defer release()
 	for _, t := range steps {
-		s.gs.begin(t)
+		if r.stage.kind < kindRelease { // the later ones are in the report only if they fail
+			s.gs.addRow(t)
+		}
 		defer r.call(ctx, t)()
 	}
 	over, notice := ctx.Done(), (<-chan time.Time)(nil)
@@ -123,8 +125,8 @@ func (r *stageRun) cut(ctx context.Context, t *step) {
 	})
 }
 
-// call begins t. Its result is sent to events, and so is the end of its own timeout, but not
-// the end of ctx. release frees that timeout.
+// call begins t. Its result is sent to events, and so is the end of its own timeout, but not the
+// end of ctx. release frees that timeout.
 func (r *stageRun) call(ctx context.Context, t *step) (release func()) {
 	release = func() {}
 	if ctx.Err() != nil {

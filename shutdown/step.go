@@ -88,13 +88,7 @@ func (s Step) stage() string {
 	return s.Stage
 }
 
-// begin adds a row for t to the report, unless t is quiet.
-func (gs *GracefulShutdown) begin(t *step) {
-	if !t.stage.isQuiet() {
-		gs.addRow(t)
-	}
-}
-
+// addRow adds a row for t, which begins now, to the report.
 func (gs *GracefulShutdown) addRow(t *step) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()

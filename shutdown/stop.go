@@ -64,9 +64,6 @@ func (s stage) sharesTail() bool {
 // isPause reports whether its steps only let time pass: ending early is not a failure.
 func (s stage) isPause() bool { return s.kind >= kindDelay && s.kind <= kindLinger }
 
-// isQuiet reports whether its steps are in the report only if they fail.
-func (s stage) isQuiet() bool { return s.kind >= kindRelease }
-
 func (s stage) String() string {
 	if s.kind == kindPhase {
 		return s.phase.String()
