@@ -358,6 +358,33 @@ func TestPanicAndGoexitAreFailures(t *testing.T) {
 	})
 }
 
+// A probe that calls runtime.Goexit takes the goroutine of its check with it.
+func TestCheckGoesOnAfterGoexit(t *testing.T) {
+	for name, period := range map[string]time.Duration{
+		"in the background": time.Second, "on demand": health.OnDemand,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int64
+				r := newRegistry(t, health.Check{Name: "db", Period: period,
+					Probe: func(context.Context) error {
+						if calls.Add(1)%2 == 1 {
+							runtime.Goexit()
+						}
+						return nil
+					}})
+				start(t, r)
+				<-r.Ready()
+				for calls.Load() < 10 {
+					get(r.Handler(health.Ready), "/readyz")
+					time.Sleep(time.Second)
+				}
+				assert.Equal(t, health.Up, state(r), "one failure of two is none of three in a row")
+			})
+		})
+	}
+}
+
 func TestStartupPassesForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		migrations, cache := new(switchable), new(switchable)
