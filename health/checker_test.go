@@ -385,6 +385,28 @@ func TestCheckGoesOnAfterGoexit(t *testing.T) {
 	}
 }
 
+// errCircle wraps itself, twice: the functions of package errors do not return from it.
+type errCircle struct{}
+
+func (*errCircle) Error() string     { return "circle" }
+func (e *errCircle) Unwrap() []error { return []error{e, e} }
+
+func TestErrorThatWrapsItself(t *testing.T) {
+	probe := func(context.Context) error { return &errCircle{} }
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry(t, health.Check{Name: "db", Probe: probe, Failures: 1})
+		start(t, r)
+		time.Sleep(10 * time.Millisecond)
+		report := r.Report(health.Ready)
+		assert.Equal(t, health.Down, report.Checks[0].State)
+		assert.EqualError(t, report.Checks[0].Last().Err, "circle")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.Contains(t, health.Wait(ctx, probe).Error(), "last failure: circle")
+	})
+}
+
 func TestStartupPassesForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		migrations, cache := new(switchable), new(switchable)

@@ -174,10 +174,10 @@ func judge(ctx context.Context, err error) outcome {
 	if err == nil {
 		return outcome{}
 	}
-	o := outcome{err: err, text: err.Error(), permanent: errors.Is(err, ErrPermanent)}
-	_, o.busy = errors.AsType[*busyError](err)
+	o := outcome{err: err, text: err.Error(), permanent: guard.Is(err, ErrPermanent)}
+	_, o.busy = guard.AsType[*busyError](err)
 	if ended := ctx.Err(); ended != nil {
-		o.cut = errors.Is(err, ended) || errors.Is(err, context.Cause(ctx))
+		o.cut = guard.Is(err, ended) || guard.Is(err, context.Cause(ctx))
 	}
 	return o
 }
