@@ -29,6 +29,7 @@ type checker struct {
 	successes int       // in a row
 	counted   time.Time // when the last failure that counted began
 	running   time.Time // when the run in progress began; zero if none is
+	overdue   bool      // its time is up
 	history   []Result  // the newest last
 	demanded  chan struct{}
 }
@@ -37,48 +38,103 @@ func newChecker(check Check, number int, now time.Time) *checker {
 	return &checker{Check: check, number: number, wake: make(chan struct{}, 1), since: now}
 }
 
-// watch runs a check until ctx ends. There is one such loop per check, so a check never overlaps
-// itself.
-func (r *Registry) watch(ctx context.Context, c *checker) {
-	var stuck *guard.Call // a run that has not returned although its time is up
-	var began time.Time   // of the newest run
-	for {
+// watch runs a check after the pause and then again and again, until ctx ends. There is one such
+// loop per check, so a check never overlaps itself.
+func (r *Registry) watch(ctx context.Context, c *checker, pause time.Duration) {
+	guard.Label(ctx, "health/"+c.Name)
+	for c.await(ctx, pause) {
 		due := time.Now()
-		if stuck != nil && stuck.WaitFor(0) {
-			stuck = nil
-		}
+		began, overdue := r.begin(c, due)
 		var o outcome
-		if stuck == nil {
-			began = due
-			r.setRunning(c, began)
-			ended := func(error) { r.setRunning(c, time.Time{}) }
-			stuck, o = attempt(ctx, "health/"+c.Name, c.Probe, c.Timeout, ended)
-		} else {
+		if overdue {
 			running := oneline.Round(due.Sub(began))
 			o = failed(fmt.Errorf("%w: still running after %v", ErrTimeout, running))
+		} else {
+			var ours bool
+			if o, ours = r.call(ctx, c, began); !ours {
+				return
+			}
 		}
-		pause, again := r.record(ctx, c, due, began, o)
-		if !again || !c.await(ctx, pause) {
-			return
-		}
+		pause = r.record(ctx, c, due, began, o)
 	}
+	c.stop()
+	r.watchers.Done()
 }
 
-// setRunning keeps when the run in progress began; a zero time ends it.
-func (r *Registry) setRunning(c *checker, began time.Time) {
+// call calls the probe in this goroutine, since a request may wait for it. If the probe does not
+// return in time, or calls runtime.Goexit, another goroutine goes on with the check, and ours is
+// false.
+func (r *Registry) call(ctx context.Context, c *checker, began time.Time) (o outcome, ours bool) {
+	goOn := func(o outcome) { r.watch(ctx, c, r.record(ctx, c, began, began, o)) }
+	timer := time.AfterFunc(c.Timeout+noticeTime, func() {
+		if r.giveUp(c, began) {
+			goOn(failed(fmt.Errorf("%w after %v and ignores its context", ErrTimeout, c.Timeout)))
+		}
+	})
+	callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+	exited := true
+	defer func() {
+		timer.Stop()
+		cancel()
+		if ours = r.end(c); exited && ours {
+			go goOn(failed(errExited))
+		}
+	}()
+	p := guard.Catch(func() { o = judge(ctx, c.Probe(callCtx)) })
+	exited = false
+	if p != nil {
+		o = failed(newPanicError(p))
+	}
+	if callCtx.Err() != nil && ctx.Err() == nil {
+		o = o.late(c.Timeout)
+	}
+	return o, true
+}
+
+// begin notes that a run begins, or returns when the one began that is overdue.
+func (r *Registry) begin(c *checker, now time.Time) (began time.Time, overdue bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if last := len(c.history) - 1; last >= 0 && c.history[last].Time.Equal(c.running) {
-		c.history[last].Duration = time.Since(c.running) // it returned after its time was up
+	if c.overdue {
+		return c.running, true
 	}
-	c.running = began
+	c.running = now
+	return now, false
 }
 
-// await waits until the next run is due; a negative pause means until it is demanded. It returns
-// false if ctx ended.
+// giveUp notes that the time of the run that began then is up, unless it is over.
+func (r *Registry) giveUp(c *checker, began time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !c.running.Equal(began) {
+		return false
+	}
+	c.overdue = true
+	return true
+}
+
+// end notes that the run in progress is over, and reports whether that was in time.
+func (r *Registry) end(c *checker) (inTime bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inTime = !c.overdue
+	if last := len(c.history) - 1; last >= 0 && c.history[last].Time.Equal(c.running) {
+		c.history[last].Duration = time.Since(c.running)
+	}
+	c.running, c.overdue = time.Time{}, false
+	return inTime
+}
+
+// never is the pause after the last run.
+const never time.Duration = -2
+
+// await waits until the next run is due, and returns false if there is none because ctx has ended.
 func (c *checker) await(ctx context.Context, pause time.Duration) bool {
+	if pause == never {
+		return false
+	}
 	var due <-chan time.Time
-	if pause >= 0 {
+	if pause != OnDemand {
 		t := time.NewTimer(pause)
 		defer t.Stop()
 		due = t.C
@@ -93,15 +149,15 @@ func (c *checker) await(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// record applies what came of a run that was due then. It returns how long to pause, and whether
-// there is to be another run. If ctx has ended, the outcome proves nothing.
+// record applies what came of a run that was due then, and returns the pause before the next one.
+// If ctx has ended, the outcome proves nothing.
 func (r *Registry) record(
 	ctx context.Context, c *checker, due, began time.Time, o outcome,
-) (pause time.Duration, again bool) {
+) (pause time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil {
-		return 0, false
+		return never
 	}
 	now := time.Now()
 	result := Result{Time: began, Duration: now.Sub(began), Err: o.err, text: o.text}
@@ -150,15 +206,15 @@ func (r *Registry) record(
 		if now.Sub(c.started) < most {
 			most = min(most, maxPause)
 		}
-		return proportional(now.Sub(c.started), leastPause, most), true
+		return proportional(now.Sub(c.started), leastPause, most)
 	case c.Kind == Startup:
-		return 0, false
+		return never
 	case c.Period == OnDemand:
-		return -1, true
+		return OnDemand
 	case firstUp:
-		return max(0, c.firstPeriod()-now.Sub(due)), true
+		return max(0, c.firstPeriod()-now.Sub(due))
 	default:
-		return max(0, c.Period-now.Sub(due)), true
+		return max(0, c.Period-now.Sub(due))
 	}
 }
 

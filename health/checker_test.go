@@ -358,6 +358,55 @@ func TestPanicAndGoexitAreFailures(t *testing.T) {
 	})
 }
 
+// A probe that calls runtime.Goexit takes the goroutine of its check with it.
+func TestCheckGoesOnAfterGoexit(t *testing.T) {
+	for name, period := range map[string]time.Duration{
+		"in the background": time.Second, "on demand": health.OnDemand,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int64
+				r := newRegistry(t, health.Check{Name: "db", Period: period,
+					Probe: func(context.Context) error {
+						if calls.Add(1)%2 == 1 {
+							runtime.Goexit()
+						}
+						return nil
+					}})
+				start(t, r)
+				<-r.Ready()
+				for calls.Load() < 10 {
+					get(r.Handler(health.Ready), "/readyz")
+					time.Sleep(time.Second)
+				}
+				assert.Equal(t, health.Up, state(r), "one failure of two is none of three in a row")
+			})
+		})
+	}
+}
+
+// errCircle wraps itself, twice: the functions of package errors do not return from it.
+type errCircle struct{}
+
+func (*errCircle) Error() string     { return "circle" }
+func (e *errCircle) Unwrap() []error { return []error{e, e} }
+
+func TestErrorThatWrapsItself(t *testing.T) {
+	probe := func(context.Context) error { return &errCircle{} }
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry(t, health.Check{Name: "db", Probe: probe, Failures: 1})
+		start(t, r)
+		time.Sleep(10 * time.Millisecond)
+		report := r.Report(health.Ready)
+		assert.Equal(t, health.Down, report.Checks[0].State)
+		assert.EqualError(t, report.Checks[0].Last().Err, "circle")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.Contains(t, health.Wait(ctx, probe).Error(), "last failure: circle")
+	})
+}
+
 func TestStartupPassesForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		migrations, cache := new(switchable), new(switchable)

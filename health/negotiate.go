@@ -18,8 +18,16 @@ const (
 // negotiate chooses the format as RFC 9110, section 12.5.1, says. Of equal ones it takes the one
 // that the client names most precisely, then the one that it names first, then text.
 func negotiate(accept []string) format {
-	if len(accept) == 0 || len(accept) == 1 && accept[0] == "*/*" {
+	if len(accept) == 0 {
 		return formatText
+	}
+	if len(accept) == 1 { // what is asked most often costs least
+		switch accept[0] {
+		case "*/*":
+			return formatText
+		case "application/json":
+			return formatJSON
+		}
 	}
 	type rating struct {
 		quality   float64

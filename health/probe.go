@@ -17,9 +17,9 @@ import (
 // It should return soon after ctx ends. One that does not is reported as timed out and is not
 // called again before it has returned, so slow calls never pile up. A panic becomes a [PanicError].
 //
-// [Wait] and a check of a [Registry] call a probe in a goroutine of its own, which ends when the
-// probe returns, and each calls it once at a time. A probe that is given to two of them must be
-// safe for concurrent use; the probes of this package are.
+// [Wait] and a check of a [Registry] call a probe in a goroutine of their own, once at a time. A
+// probe that is given to two of them must be safe for concurrent use; the probes of this package
+// are.
 type Probe func(ctx context.Context) error
 
 var (
@@ -174,10 +174,10 @@ func judge(ctx context.Context, err error) outcome {
 	if err == nil {
 		return outcome{}
 	}
-	o := outcome{err: err, text: err.Error(), permanent: errors.Is(err, ErrPermanent)}
-	_, o.busy = errors.AsType[*busyError](err)
+	o := outcome{err: err, text: err.Error(), permanent: guard.Is(err, ErrPermanent)}
+	_, o.busy = guard.AsType[*busyError](err)
 	if ended := ctx.Err(); ended != nil {
-		o.cut = errors.Is(err, ended) || errors.Is(err, context.Cause(ctx))
+		o.cut = guard.Is(err, ended) || guard.Is(err, context.Cause(ctx))
 	}
 	return o
 }
@@ -185,19 +185,18 @@ func judge(ctx context.Context, err error) outcome {
 // failed is the outcome for an error of this package.
 func failed(err error) outcome { return outcome{err: err, text: err.Error()} }
 
-// attempt calls probe once and waits until it has returned or its time is up. If it is still
-// running then, the call is returned too: there must not be another one before it is done. The
-// label is for the goroutine, see [guard.Go]. ended is called when the probe has returned.
+// attempt is one of [Wait]. If the probe is still running when its time is up, the call is returned
+// too: there must not be another one before it is done.
 func attempt(
-	ctx context.Context, label string, probe Probe, timeout time.Duration, ended func(error),
+	ctx context.Context, probe Probe, timeout time.Duration,
 ) (stuck *guard.Call, o outcome) {
 	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var judged outcome
-	call := guard.Then(attemptCtx, label, func() error {
+	call := guard.Go(attemptCtx, "health/wait", func() error {
 		judged = judge(ctx, probe(attemptCtx))
 		return nil
-	}, ended)
+	})
 	returned := call.Wait(attemptCtx, noticeTime)
 	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
 	switch {
@@ -213,11 +212,20 @@ func attempt(
 	if err := call.Err(); err != nil {
 		o = failed(probeError(err))
 	}
-	if o.err != nil && timedOut {
+	if timedOut {
+		o = o.late(timeout)
+	}
+	return nil, o
+}
+
+// late is the outcome of a run that ended when its time was up: it has timed out, unless it was
+// well all the same.
+func (o outcome) late(timeout time.Duration) outcome {
+	if o.err != nil {
 		o.text = fmt.Sprintf("%v after %v: %s", ErrTimeout, timeout, o.text)
 		o.err = &safeError{o.text, []error{ErrTimeout, o.err}}
 	}
-	return nil, o
+	return o
 }
 
 // probeError replaces the errors of package guard by those of this package.

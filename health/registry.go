@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gracekit/gracekit/internal/guard"
 	"github.com/gracekit/gracekit/internal/inorder"
 )
 
@@ -116,8 +117,9 @@ func (r *Registry) Remove(name string) bool {
 // Run begins to drain, since the readiness of the service is no longer known, and returns; all
 // other states stay as they are. A run that is cut short by that changes no state.
 //
-// Each check has a goroutine, and so has each run of its probe. All have ended when Run returns,
-// except that of a probe which ignores its context.
+// Each check has a goroutine, which calls its probe. If a probe does not return when its time is
+// up, another goroutine goes on with the check. All have ended when Run returns, except that of a
+// probe which ignores its context.
 //
 // It returns nil, or the first panic until then of a function given to [Registry.OnChange], as a
 // *[PanicError]. A second call returns [ErrAlreadyStarted].
@@ -137,7 +139,8 @@ func (r *Registry) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	r.Drain() // under the lock: from now on Add starts nothing
-	r.watchers.Wait()
+	ended := guard.Go(ctx, "health/run", func() error { r.watchers.Wait(); return nil })
+	ended.WaitFor(noticeTime)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,12 +150,8 @@ func (r *Registry) Run(ctx context.Context) error {
 func (r *Registry) startLocked(c *checker, delay time.Duration) {
 	ctx, stop := context.WithCancel(r.ctx)
 	c.started, c.stop = time.Now(), stop
-	r.watchers.Go(func() {
-		defer stop()
-		if c.await(ctx, delay) {
-			r.watch(ctx, c)
-		}
-	})
+	r.watchers.Add(1)
+	go r.watch(ctx, c, delay)
 }
 
 // Ready returns a channel that is closed as soon as [Registry.Report] of Ready is up for the first

@@ -61,6 +61,7 @@ func (v view) errorText(c CheckReport) string {
 
 // writeJSON is by hand, because encoding/json takes longer than all the rest of an answer.
 func (v view) writeJSON(b *bytes.Buffer) {
+	b.Grow(128 * (2 + len(v.Checks)))
 	out := appendString(b.AvailableBuffer(), `{"kind":`, v.Kind.String())
 	out = appendString(out, `,"state":`, v.State.String())
 	out = strconv.AppendBool(append(out, `,"started":`...), !v.idle)

@@ -43,7 +43,7 @@ func Wait(ctx context.Context, p Probe, opts ...Option) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		w.attempts++
-		stuck, o := attempt(ctx, "health/wait", p, c.attemptTimeout, func(error) {})
+		stuck, o := attempt(ctx, p, c.attemptTimeout)
 		if o.err == errExited { // never wrapped, and Is is user code
 			runtime.Goexit()
 		}

@@ -137,9 +137,9 @@ func find(err, cause error) finding {
 	// If a method of err panics or hangs, all of these are false.
 	asked := f
 	if guard.Within(guard.Moment, "shutdown/error", func() error {
-		asked.timeout = errors.Is(err, ErrTimeout)
+		asked.timeout = guard.Is(err, ErrTimeout)
 		asked.stopped, asked.closed = saysStopped(err, cause)
-		if d, ok := errors.AsType[*deadline](err); ok {
+		if d, ok := guard.AsType[*deadline](err); ok {
 			asked.before = d
 		}
 		return nil

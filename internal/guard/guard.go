@@ -79,7 +79,7 @@ func Then(ctx context.Context, label string, fn func() error, then func(error)) 
 		defer close(c.done)
 		defer func() { then(c.err) }()
 		p := Catch(func() {
-			pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
+			Label(ctx, label)
 			c.err = fn()
 		})
 		if p != nil {
@@ -87,6 +87,11 @@ func Then(ctx context.Context, label string, fn func() error, then func(error)) 
 		}
 	}()
 	return c
+}
+
+// Label gives this goroutine the pprof label gracekit=label and those of ctx.
+func Label(ctx context.Context, label string) {
+	pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
 }
 
 // Done returns a channel that is closed when the function has ended.
