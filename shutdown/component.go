@@ -3,7 +3,6 @@ package shutdown
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -122,24 +121,32 @@ func (s *step) waitForComponents(ctx context.Context) error {
 // errors.Join(context.Canceled, errFlush) is a failure. closed means that it says only that a
 // server was closed. saysStopped calls methods of err, so it must run under guard.
 func saysStopped(err, cause error) (stopped, closed bool) {
-	isClosed := func(err error) bool { return errors.Is(err, http.ErrServerClosed) }
-	isStopped := func(err error) bool { return isClosed(err) || errors.Is(err, context.Canceled) }
+	isClosed := func(err error) bool { return guard.Is(err, http.ErrServerClosed) }
+	isStopped := func(err error) bool { return isClosed(err) || guard.Is(err, context.Canceled) }
 	return everyLeaf(err, cause, isStopped), everyLeaf(err, nil, isClosed)
 }
 
 // everyLeaf reports whether each leaf of the tree of err satisfies ok, or is cause or below it. The
 // tree is walked by hand, because errors.Is is satisfied by one leaf.
 func everyLeaf(err, cause error, ok func(error) bool) bool {
-	if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { // see above
-		return true
-	}
-	switch e := err.(type) { // see above
-	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !everyLeaf(err, cause, ok) })
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			return everyLeaf(inner, cause, ok)
+	left := guard.MostErrors
+	var every func(error) bool
+	every = func(err error) bool {
+		if left--; left < 0 {
+			return false
 		}
+		if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { // see above
+			return true
+		}
+		switch e := err.(type) { // see above
+		case interface{ Unwrap() []error }:
+			return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !every(err) })
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				return every(inner)
+			}
+		}
+		return ok(err)
 	}
-	return ok(err)
+	return every(err)
 }

@@ -2,6 +2,8 @@ package shutdown_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -46,6 +48,75 @@ func TestCloseOfAListenerIsCalledUnderGuard(t *testing.T) {
 		})
 	}
 }
+
+// closingListener is of a type of which nothing is known but the interface. Its Close fails and does
+// not end Accept, for which servers wait.
+type closingListener struct {
+	net.Listener
+	close func()
+}
+
+func (l closingListener) Close() error { l.close(); return nil }
+
+func TestServersDoNotWaitForAcceptOnceCloseHasFailed(t *testing.T) {
+	said := map[string]string{"panics": "boom", "exits": "Goexit", "hangs": "Close of a"}
+	for way, misbehave := range waysToFail {
+		for kind, serve := range map[string]func(gs service, l net.Listener) error{
+			"HTTP": func(gs service, l net.Listener) error {
+				return gs.GoHTTP("api", &http.Server{Handler: answers("ok")}, l)
+			},
+			"HTTP in a later phase": func(gs service, l net.Listener) error {
+				return gs.GoHTTP("admin", &http.Server{Handler: answers("ok")}, l,
+					shutdown.InPhase(shutdown.PhaseStore))
+			},
+			"gRPC": func(gs service, l net.Listener) error { return gs.GoGRPC("rpc", newAcceptor(), l) },
+		} {
+			t.Run(kind+"/"+way, func(t *testing.T) {
+				release := makeRelease(t)
+				gs := newService(t, shutdown.Grace(30*sec), shutdown.Linger(0))
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				defer l.Close()
+				require.NoError(t, serve(gs, closingListener{l, func() { misbehave(release) }}))
+				gs.start()
+				begun := time.Now()
+				gs.Shutdown(nil)
+				assert.ErrorContains(t, gs.Wait(), said[way])
+				assert.Less(t, time.Since(begun), 20*sec, "it has waited for the end of Grace\n%s", gs.Report())
+				if way == "panics" {
+					_, ok := errors.AsType[*shutdown.PanicError](gs.Wait())
+					assert.True(t, ok, "the stack is lost")
+				}
+			})
+		}
+	}
+}
+
+// An acceptor accepts as a gRPC server does: GracefulStop closes the listener and waits for Serve.
+type acceptor struct {
+	stopping chan struct{}
+	served   chan struct{}
+}
+
+func newAcceptor() *acceptor {
+	return &acceptor{stopping: make(chan struct{}), served: make(chan struct{})}
+}
+
+func (a *acceptor) Serve(l net.Listener) error {
+	defer close(a.served)
+	go func() {
+		<-a.stopping
+		_ = l.Close()
+	}()
+	for {
+		if _, err := l.Accept(); err != nil {
+			return nil
+		}
+	}
+}
+
+func (a *acceptor) GracefulStop() { close(a.stopping); <-a.served }
+func (a *acceptor) Stop()         {}
 
 func TestCloseOfARefusedListenerIsCalledUnderGuard(t *testing.T) {
 	for name, begin := range map[string]func(gs service, l *badListener){

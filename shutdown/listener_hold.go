@@ -90,9 +90,11 @@ type heldListener struct {
 	held      bool
 	queue     []net.Conn // taken from the socket, and not yet returned by Accept
 
-	taken     chan struct{} // closed when queue is complete
-	idle      chan struct{} // closed when all its goroutines wait: the server knows all connections
-	closed    chan struct{}
+	taken  chan struct{} // closed when queue is complete
+	failed error         // why it may not be; readable after taken
+	idle   chan struct{} // closed when all its goroutines wait: the server knows all connections
+	closed chan struct{}
+
 	onceClose sync.Once
 }
 
@@ -165,10 +167,13 @@ func (l *heldListener) isHeld() bool {
 func (l *heldListener) Close() error {
 	l.onceClose.Do(func() { close(l.closed) })
 	err := closeGuarded(l.listener)
-	if l.owned && l.isHeld() { // takeQueue has closed it
-		return nil
+	switch {
+	case !l.owned || !l.isHeld():
+		return err
+	case isClosed(l.taken): // takeQueue has closed it
+		return l.failed
 	}
-	return err
+	return nil
 }
 
 func (l *heldListener) Addr() net.Addr { return l.listener.Addr() }
@@ -191,7 +196,10 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 		l.mu.Unlock()
 	}
 	for _, l := range gs.held {
-		guard.Go(ctx, "shutdown/close", l.hold)
+		guard.Then(ctx, "shutdown/close", l.hold, func(err error) {
+			l.failed = find(err, nil).err
+			close(l.taken)
+		})
 	}
 	for _, l := range used {
 		select {
@@ -207,10 +215,8 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 // hold ends the calls of Accept in progress. If SetDeadline fails, the socket is closed and accepts
 // nothing anyway.
 func (l *heldListener) hold() error {
-	defer close(l.taken)
-	err := l.listener.SetDeadline(time.Unix(1, 0))
-	if !l.owned || err != nil {
-		return err
+	if err := l.listener.SetDeadline(time.Unix(1, 0)); err != nil || !l.owned {
+		return nil
 	}
 	queue, err := takeQueue(l.listener)
 	l.mu.Lock()

@@ -16,7 +16,7 @@ func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
 		}
 		conn, err := l.Accept()
 		if err != nil {
-			return queue, l.Close()
+			return queue, closeGuarded(l)
 		}
 		queue = append(queue, conn)
 	}

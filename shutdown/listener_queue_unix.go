@@ -15,7 +15,7 @@ import (
 func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
 	raw, err := l.(syscall.Conn).SyscallConn() // own has asked whether it is one
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, closeGuarded(l))
 	}
 	var fds []int
 	_ = raw.Control(func(socket uintptr) {
@@ -30,7 +30,7 @@ func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
 			}
 		}
 	})
-	err = l.Close()
+	err = closeGuarded(l)
 	for _, fd := range fds {
 		syscall.CloseOnExec(fd)
 		f := os.NewFile(uintptr(fd), "accepted")

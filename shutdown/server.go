@@ -139,14 +139,6 @@ func (gs *GracefulShutdown) goServe(
 	return err
 }
 
-// closeGuarded closes a listener or a connection, whose Close may be user code. net/http closes
-// listeners under its lock, so one that hangs would keep it from closing anything else.
-func closeGuarded(c io.Closer) error { return guard.Within(closeWait, "shutdown/close", c.Close) }
-
-type guardedListener struct{ net.Listener }
-
-func (l guardedListener) Close() error { return closeGuarded(l.Listener) }
-
 // own wraps l so that its queue is taken and it is closed when Delay is over. It does not if s
 // drains later than PhaseIngress, if HoldListener has wrapped l, or if l gives no access to its
 // socket.
@@ -155,13 +147,13 @@ func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
 		return l
 	}
 	if s.step.stage.phase > PhaseIngress {
-		return guardedListener{l}
+		return newGuardedListener(l)
 	}
 	d, ok := l.(deadlineListener)
 	if _, raw := l.(syscall.Conn); !ok || !raw {
 		gs.log(slog.LevelWarn, "what waits in the listener's queue when it is closed will be lost",
 			slog.String("server", s.step.name), slog.String("listener", fmt.Sprintf("%T", l)))
-		return guardedListener{l}
+		return newGuardedListener(l)
 	}
 	owned := newHeldListener(d, true)
 	gs.held = slices.DeleteFunc(gs.held, func(l *heldListener) bool { return isClosed(l.closed) })
@@ -237,7 +229,9 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 	s.step.run = func(ctx context.Context) error {
 		err := drain(ctx)
 		for _, l := range s.listeners { // if Serve was never called, it has not closed it
-			_ = l.Close()
+			if closing := l.Close(); err == nil && hasBroken(closing) {
+				err = closing
+			}
 		}
 		if ended := s.step.waitForComponents(ctx); err == nil { // a *ComponentError stays one
 			return ended

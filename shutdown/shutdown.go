@@ -34,7 +34,7 @@ type GracefulShutdown struct {
 	outer      *GracefulShutdown // the service that has this one as a component
 	refused    []error           // errors of Add… and Go… before Start
 	managers   []*managed
-	endStart   func() // ends the managers' context, and stops watching Start's
+	endStart   func() // ends the managers' context, and the watch over that of Start
 	steps      []*step
 	servers    []*server
 	inner      []*GracefulShutdown // the services that are components of this one
@@ -112,20 +112,24 @@ func isClosed(c <-chan struct{}) bool {
 // If ctx comes from the Context of another GracefulShutdown, this one is a component of that one,
 // and stops early enough for it to wait for the end.
 func (gs *GracefulShutdown) Start(ctx context.Context) error {
-	settled, err := gs.beginStart(ctx)
+	outer, ended, err := lookAt(ctx)
+	if err != nil {
+		return err
+	}
+	settled, err := gs.beginStart(ctx, outer)
 	if err != nil {
 		return err
 	}
 	defer close(settled)
 
-	ended := func() { gs.request(causeOf(ctx), "") }
-	if ctx.Err() != nil {
-		ended()
-	}
-	unwatch := context.AfterFunc(ctx, ended)
 	// The managers outlive ctx: a second signal has to force while the stop is in progress.
-	managersCtx, stopManagers := context.WithCancel(context.WithoutCancel(ctx))
-	end := func() { unwatch(); stopManagers() }
+	managersCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	gs.endStart = end // the stop reads it once settled is closed
+	if ended {
+		gs.request(causeOf(ctx), "")
+	} else {
+		guard.Go(managersCtx, "shutdown/context", func() error { return gs.watchContext(ctx, managersCtx) })
+	}
 	var failed *managed
 	for _, m := range gs.managers { // nothing is added while Start is in progress
 		if err = gs.startManager(managersCtx, m); err != nil {
@@ -137,11 +141,8 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 
 	gs.mu.Lock()
 	draining := gs.isDraining()
-	switch {
-	case draining: // the stop waits for settled, and then ends the managers
-		gs.endStart = end
-	case err == nil:
-		gs.life, gs.endStart = started, end
+	if !draining && err == nil {
+		gs.life = started
 		gs.launchAll()
 	}
 	gs.mu.Unlock()
@@ -170,7 +171,24 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	return err
 }
 
-// causeOf is [context.Cause] under guard, because ctx may be of a user's type.
+// lookAt returns the service of which ctx is the Context, or nil, and whether ctx has ended. Like
+// all methods of ctx, which may be of a user's type, these are called under guard.
+func lookAt(ctx context.Context) (outer *GracefulShutdown, ended bool, err error) {
+	var found *GracefulShutdown
+	var why error
+	err = guard.Within(guard.Moment, "shutdown/context", func() error {
+		found, _ = ctx.Value(outerKey{}).(*GracefulShutdown)
+		why = ctx.Err()
+		return nil
+	})
+	if err != nil { // and both may still be written
+		f := find(err, nil)
+		return nil, false, &textError{"shutdown: the context of Start: " + f.text, f.err}
+	}
+	return found, why != nil, nil
+}
+
+// causeOf is [context.Cause] under guard.
 func causeOf(ctx context.Context) error {
 	var cause error
 	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause = context.Cause(ctx); return nil })
@@ -180,8 +198,22 @@ func causeOf(ctx context.Context) error {
 	return cause
 }
 
-func (gs *GracefulShutdown) beginStart(ctx context.Context) (settled chan struct{}, err error) {
-	outer, _ := ctx.Value(outerKey{}).(*GracefulShutdown)
+// watchContext requests the shutdown when ctx ends, unless the managers' context ends first.
+// [context.AfterFunc] would call methods of ctx, too, some of them where the stop runs.
+func (gs *GracefulShutdown) watchContext(ctx, managers context.Context) error {
+	ended := ctx.Done()
+	if ended == nil { // it never ends
+		return nil
+	}
+	select {
+	case <-ended:
+		gs.request(causeOf(ctx), "")
+	case <-managers.Done():
+	}
+	return nil
+}
+
+func (gs *GracefulShutdown) beginStart(ctx context.Context, outer *GracefulShutdown) (settled chan struct{}, err error) {
 	if outer != nil {
 		outer.mu.Lock()
 		outer.inner = append(outer.inner, gs)

@@ -89,9 +89,10 @@ func Then(ctx context.Context, label string, fn func() error, then func(error)) 
 	return c
 }
 
-// Label gives this goroutine the pprof label gracekit=label and those of ctx.
+// Label gives this goroutine the pprof label gracekit=label and those of ctx. If the Value method
+// of ctx, which may be user code, panics, there is no label.
 func Label(ctx context.Context, label string) {
-	pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label)))
+	Catch(func() { pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", label))) })
 }
 
 // Done returns a channel that is closed when the function has ended.
