@@ -125,7 +125,8 @@ func KeepGoing() Option {
 // function whose late panic must be seen recovers it itself.
 //
 // It takes a goroutine for each item. Use it for functions that cannot be cancelled, and see to it
-// that they end: each straggler holds its goroutine until it does.
+// that they end: each straggler holds its goroutine until it does. The methods of a [Budget] are
+// waited for all the same.
 func Abandon() Option {
 	return optionFunc(func(c *config) { c.abandon = true })
 }

@@ -68,7 +68,8 @@ func (e Extend) Merge(over Extend) Extend {
 }
 
 // Value implements [driver.Valuer]: JSON text. A value that JSON has no form for, such as NaN or a
-// channel, is an error, so that nothing is written that cannot be read back.
+// channel, is an error, and so is one nested deeper than encoding/json reads. So nothing is written
+// that cannot be read back.
 func (e Extend) Value() (driver.Value, error) {
 	if e == nil {
 		return "{}", nil
@@ -76,6 +77,9 @@ func (e Extend) Value() (driver.Value, error) {
 	data, err := json.Marshal(map[string]any(e))
 	if err != nil {
 		return nil, fmt.Errorf("objectmeta: Extend: %w", err)
+	}
+	if !json.Valid(data) { // it wrote what it does not read
+		return nil, errors.New("objectmeta: Extend: a value is nested too deep, expected at most 10,000 levels")
 	}
 	// A string: MySQL takes bytes for binary, which its JSON columns refuse.
 	return string(data), nil

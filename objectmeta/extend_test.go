@@ -173,6 +173,13 @@ func TestExtendValue(t *testing.T) {
 			assert.Equal(t, test.want, got)
 		})
 	}
+	var deep any = "x"
+	for range 10_001 {
+		deep = []any{deep}
+	}
+	_, err := objectmeta.Extend{"a": deep}.Value()
+	assert.ErrorContains(t, err, "nested too deep", "Scan would not read it")
+
 	errors := map[string]any{
 		"NaN": math.NaN(), "infinite": math.Inf(1), "channel": make(chan int), "func": func() {},
 		"invalid number": json.Number("x"),

@@ -79,17 +79,25 @@ func handle(
 		go forward(ctx, source, handled)
 	}
 
-	go func() {
+	var listen func()
+	listen = func() {
+		over := false
+		defer func() {
+			if !over { // fn has called runtime.Goexit
+				go listen()
+			}
+		}()
 		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels("gracekit", "signals/"+label)))
 		for {
 			_, received, _ := reflect.Select(cases)
 			// Select picks any of the ready cases, but an ended context has to win.
-			if ctx.Err() != nil {
+			if over = ctx.Err() != nil; over {
 				return
 			}
 			fn(ctx, received.Interface().(os.Signal))
 		}
-	}()
+	}
+	go listen()
 	return sync.OnceFunc(func() {
 		for _, p := range handled {
 			signal.Stop(p.c)

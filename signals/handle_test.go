@@ -3,6 +3,8 @@ package signals_test
 import (
 	"context"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -34,6 +36,22 @@ func TestHandleFrom(t *testing.T) {
 			synctest.Wait()
 			assert.Equal(t, os.Interrupt, calls[0])
 			assert.ElementsMatch(t, []os.Signal{os.Interrupt, syscall.SIGTERM}, calls[1:])
+		})
+	})
+	t.Run("each signal, also after a call that has exited", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			source := make(chan os.Signal)
+			var calls atomic.Int32
+			stop := signals.HandleFrom(t.Context(), source, func(context.Context, os.Signal) {
+				calls.Add(1)
+				runtime.Goexit()
+			}, os.Interrupt)
+			defer stop()
+			for want := range int32(3) {
+				source <- os.Interrupt
+				synctest.Wait()
+				assert.Equal(t, want+1, calls.Load())
+			}
 		})
 	})
 	t.Run("other signals are dropped", func(t *testing.T) {

@@ -92,15 +92,21 @@ func register(c chan<- os.Signal, sigs []os.Signal) {
 }
 
 func (n *notifier) listen() {
+	over := false
+	defer func() {
+		if !over { // the function of OnForce has called runtime.Goexit
+			go n.listen()
+		}
+	}()
 	arrived := n.arrived
-	for {
+	for !over {
 		select {
 		case <-n.released:
-			return
+			over = true
 		case sig, open := <-arrived:
 			switch {
 			case n.isReleased(): // select picks any ready case, but the release has to win
-				return
+				over = true
 			case !open: // a closed Source has no more signals
 				arrived = nil
 			default:

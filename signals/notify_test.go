@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -149,6 +150,21 @@ func TestOnForce(t *testing.T) {
 			close(goOn)
 			synctest.Wait()
 			assert.EqualValues(t, 9, calls.Load())
+		})
+	})
+	t.Run("each signal, also after a call that has exited", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			source := make(chan os.Signal)
+			var calls atomic.Int32
+			_, cancel := signals.NotifyContext(t.Context(), signals.Source(source),
+				signals.ForceWindow(0),
+				signals.OnForce(func(os.Signal) { calls.Add(1); runtime.Goexit() }))
+			defer cancel()
+			for range 4 {
+				source <- os.Interrupt
+			}
+			synctest.Wait()
+			assert.EqualValues(t, 3, calls.Load())
 		})
 	})
 	t.Run("it may release the signals", func(t *testing.T) {

@@ -66,8 +66,8 @@ func checkSignals(name string, sigs []os.Signal) {
 }
 
 // OnForce has fn called with the second signal, instead of a line on standard error and exit status
-// 1. If fn returns, the process goes on, and each further signal calls fn again, one call at a
-// time. It panics if fn is nil.
+// 1. If fn returns, or calls [runtime.Goexit], the process goes on, and each further signal calls
+// fn again, one call at a time. It panics if fn is nil.
 func OnForce(fn func(os.Signal)) Option {
 	if fn == nil {
 		panic("signals: OnForce(nil): a function is needed")
