@@ -186,7 +186,8 @@ func untilOver(ctx context.Context) error {
 // lingering returns the step that gives connections time for a last request, or nil if there are
 // none. The caller holds the lock.
 func (s *stop) lingering() *step {
-	d, shared := s.gs.linger, slices.ContainsFunc(s.gs.held, func(l *heldListener) bool { return !l.owned })
+	d := s.gs.linger
+	shared := slices.ContainsFunc(s.gs.held, func(l *heldListener) bool { return !l.owned })
 	var lingers []lingerFunc
 	for _, srv := range s.gs.servers {
 		switch {
