@@ -161,8 +161,17 @@ func (gs *GracefulShutdown) tightenInner() {
 	}
 }
 
+func (gs *GracefulShutdown) joinOuter() {
+	if gs.outer == nil { // it does not change once Start is in progress
+		return
+	}
+	gs.outer.mu.Lock()
+	defer gs.outer.mu.Unlock()
+	gs.outer.inner = append(gs.outer.inner, gs)
+}
+
 func (gs *GracefulShutdown) leaveOuter() {
-	if gs.outer == nil { // it does not change after Start
+	if gs.outer == nil {
 		return
 	}
 	gs.outer.mu.Lock()

@@ -283,10 +283,17 @@ func TestHurryBeforeTheStartHooksLeavesThemTail(t *testing.T) {
 		}})
 		flushed := gs.flushing()
 		gs.start()
-		gs.Shutdown(nil)
+		hurried := make(chan struct{})
+		gs.Shutdown(slowText{hurried})
 		require.True(t, gs.Hurry())
+		close(hurried)
 		assert.NoError(t, gs.Wait(), "%s", gs.Report())
 		assert.True(t, told, "the platform was not told")
 		assert.True(t, flushed.Load())
 	})
 }
+
+// A slowText is a reason that holds up the stop, which asks for its text, until a channel is closed.
+type slowText struct{ until <-chan struct{} }
+
+func (e slowText) Error() string { <-e.until; return "slow" }

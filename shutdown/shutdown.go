@@ -107,7 +107,8 @@ func isClosed(c <-chan struct{}) bool {
 // names it; Start may then be called again. It returns [ErrShuttingDown] if the shutdown was
 // requested before everything was started (an ended ctx included); Wait then tells how the stop
 // went. It returns [ErrAlreadyStarted] if an earlier call has succeeded, is in progress or was
-// interrupted by the shutdown.
+// interrupted by the shutdown. If a method of ctx panics or does not return, Start starts nothing
+// and says so.
 //
 // If ctx comes from the Context of another GracefulShutdown, this one is a component of that one,
 // and stops early enough for it to wait for the end.
@@ -121,6 +122,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 		return err
 	}
 	defer close(settled)
+	gs.joinOuter()
 
 	// The managers outlive ctx: a second signal has to force while the stop is in progress.
 	managersCtx, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -159,6 +161,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	f := find(err, nil)
 	err = &textError{fmt.Sprintf("shutdown: starting manager %s: %s", failed.name, f.text), f.err}
 	end()
+	gs.leaveOuter()
 	for _, m := range gs.managers {
 		if m.started {
 			err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
@@ -214,11 +217,6 @@ func (gs *GracefulShutdown) watchContext(ctx, managers context.Context) error {
 }
 
 func (gs *GracefulShutdown) beginStart(ctx context.Context, outer *GracefulShutdown) (settled chan struct{}, err error) {
-	if outer != nil {
-		outer.mu.Lock()
-		outer.inner = append(outer.inner, gs)
-		outer.mu.Unlock()
-	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	switch {
