@@ -62,7 +62,7 @@
 // a server ([DrainTimeout]).
 //
 // A panic in a callback, a component, a manager or an observer becomes a [*PanicError]. The methods
-// of a user's errors and listeners are guarded, too.
+// of a user's errors, listeners and contexts are guarded, too.
 //
 // On Kubernetes, set terminationGracePeriodSeconds above Grace+Tail: the defaults, 25s and 2s, fit
 // into its default of 30. Use Delay or a preStop sleep, not both.
