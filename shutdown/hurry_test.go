@@ -293,7 +293,7 @@ func TestHurryBeforeTheStartHooksLeavesThemTail(t *testing.T) {
 	})
 }
 
-// A slowText is a reason that holds up the stop, which asks for its text, until a channel is closed.
+// A slowText is a reason that holds up the stop, which asks for its text, until then.
 type slowText struct{ until <-chan struct{} }
 
 func (e slowText) Error() string { <-e.until; return "slow" }

@@ -49,8 +49,8 @@ func TestCloseOfAListenerIsCalledUnderGuard(t *testing.T) {
 	}
 }
 
-// closingListener is of a type of which nothing is known but the interface. Its Close fails and does
-// not end Accept, for which servers wait.
+// closingListener is of a type of which nothing is known but the interface. Its Close fails and
+// does not end Accept, for which servers wait.
 type closingListener struct {
 	net.Listener
 	close func()
