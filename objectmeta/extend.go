@@ -78,7 +78,7 @@ func (e Extend) Value() (driver.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("objectmeta: Extend: %w", err)
 	}
-	if !json.Valid(data) { // it wrote what it does not read
+	if !json.Valid(data) { // before Go 1.27 it writes what it does not read
 		return nil, errors.New("objectmeta: Extend: a value is nested too deep, expected at most 10,000 levels")
 	}
 	// A string: MySQL takes bytes for binary, which its JSON columns refuse.
