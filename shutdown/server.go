@@ -39,9 +39,10 @@ func (f serverOption) applyTo(s *step) { f(s) }
 
 // InPhase makes a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p
 // instead of [PhaseIngress]. In a later phase it still accepts until then: an admin server in
-// PhaseFlush can show the metrics of the stop. The other functions return an error for it, because
-// the Serve given to [GracefulShutdown.Go] is waited for in PhaseWork, which may come before p. It
-// panics if p is not positive.
+// PhaseFlush can show the metrics of the stop. What waits in its listener's queue when that is
+// closed is lost. The other functions return an error for InPhase, because the Serve given to
+// [GracefulShutdown.Go] is waited for in PhaseWork, which may come before p. It panics if p is not
+// positive.
 func InPhase(p Phase) ServerOption {
 	if p <= 0 {
 		panic(fmt.Sprintf("shutdown: InPhase(%d): must be positive", int(p)))
