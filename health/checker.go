@@ -44,9 +44,9 @@ func (r *Registry) watch(ctx context.Context, c *checker, pause time.Duration) {
 	guard.Label(ctx, "health/"+c.Name)
 	for c.await(ctx, pause) {
 		due := time.Now()
-		began, overdue := r.begin(c, due)
+		began, stuck := r.begin(c, due)
 		var o outcome
-		if overdue {
+		if stuck {
 			running := oneline.Round(due.Sub(began))
 			o = failed(fmt.Errorf("%w: still running after %v", ErrTimeout, running))
 		} else {
@@ -68,7 +68,7 @@ func (r *Registry) call(ctx context.Context, c *checker, began time.Time) (o out
 	goOn := func(o outcome) { r.watch(ctx, c, r.record(ctx, c, began, began, o)) }
 	timer := time.AfterFunc(c.Timeout+noticeTime, func() {
 		if r.giveUp(c, began) {
-			goOn(failed(fmt.Errorf("%w after %v and ignores its context", ErrTimeout, c.Timeout)))
+			goOn(overdue(c.Timeout))
 		}
 	})
 	callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -92,7 +92,7 @@ func (r *Registry) call(ctx context.Context, c *checker, began time.Time) (o out
 }
 
 // begin notes that a run begins, or returns when the one began that is overdue.
-func (r *Registry) begin(c *checker, now time.Time) (began time.Time, overdue bool) {
+func (r *Registry) begin(c *checker, now time.Time) (began time.Time, stuck bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.overdue {

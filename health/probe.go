@@ -185,37 +185,9 @@ func judge(ctx context.Context, err error) outcome {
 // failed is the outcome for an error of this package.
 func failed(err error) outcome { return outcome{err: err, text: err.Error()} }
 
-// attempt is one of [Wait]. If the probe is still running when its time is up, the call is returned
-// too: there must not be another one before it is done.
-func attempt(
-	ctx context.Context, probe Probe, timeout time.Duration,
-) (stuck *guard.Call, o outcome) {
-	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var judged outcome
-	call := guard.Go(attemptCtx, "health/wait", func() error {
-		judged = judge(ctx, probe(attemptCtx))
-		return nil
-	})
-	returned := call.Wait(attemptCtx, noticeTime)
-	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
-	switch {
-	case !returned && timedOut:
-		return call, failed(fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout))
-	case !returned:
-		cause := context.Cause(ctx)
-		o = failed(&safeError{"the probe ignores its context: " + guard.Text(cause), []error{cause}})
-		o.cut = true
-		return call, o
-	}
-	o = judged
-	if err := call.Err(); err != nil {
-		o = failed(probeError(err))
-	}
-	if timedOut {
-		o = o.late(timeout)
-	}
-	return nil, o
+// overdue is the outcome of a run that has not ended although its time was up.
+func overdue(timeout time.Duration) outcome {
+	return failed(fmt.Errorf("%w after %v and ignores its context", ErrTimeout, timeout))
 }
 
 // late is the outcome of a run that ended when its time was up: it has timed out, unless it was

@@ -74,6 +74,39 @@ func Wait(ctx context.Context, p Probe, opts ...Option) error {
 	return w.giveUp(context.Cause(ctx))
 }
 
+// attempt is one of [Wait]. If the probe is still running when its time is up, the call is returned
+// too: there must not be another one before it is done.
+func attempt(
+	ctx context.Context, probe Probe, timeout time.Duration,
+) (stuck *guard.Call, o outcome) {
+	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var judged outcome
+	call := guard.Go(attemptCtx, "health/wait", func() error {
+		judged = judge(ctx, probe(attemptCtx))
+		return nil
+	})
+	returned := call.Wait(attemptCtx, noticeTime)
+	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
+	switch {
+	case !returned && timedOut:
+		return call, overdue(timeout)
+	case !returned:
+		cause := context.Cause(ctx)
+		o = failed(&safeError{"the probe ignores its context: " + guard.Text(cause), []error{cause}})
+		o.cut = true
+		return call, o
+	}
+	o = judged
+	if err := call.Err(); err != nil {
+		o = failed(probeError(err))
+	}
+	if timedOut {
+		o = o.late(timeout)
+	}
+	return nil, o
+}
+
 // maxPause keeps the lag below the mean lag of the usual loop, which pauses for 100ms.
 const maxPause = 50 * time.Millisecond
 
