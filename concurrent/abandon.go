@@ -52,8 +52,14 @@ func abandonable[T, R any](g *group, fn function[T, R]) function[T, R] {
 				if p != nil {
 					defer p.drop()
 				}
-				if e.err = ctx.Err(); e.err == nil { // or the call is back already
-					e.result, e.err = fn(ctx, item)
+				if ctx.Err() != nil { // the call is back already
+					e.err = &unfinished{"not run", context.Cause(ctx)}
+					return
+				}
+				e.result, e.err = fn(ctx, item)
+				// Whether fn or the end of its context comes first is chance.
+				if e.err == context.DeadlineExceeded && context.Cause(ctx) == ErrTimeout {
+					e.err = ErrTimeout
 				}
 			})
 			e.returned = true

@@ -213,3 +213,20 @@ func TestStragglerPanicsLate(t *testing.T) {
 		}
 	}
 }
+
+// Whether fn or the end of its context is seen first is chance; the error is the same.
+func TestItemTimeoutWithAbandonIsAlwaysErrTimeout(t *testing.T) {
+	for _, d := range []time.Duration{time.Nanosecond, time.Millisecond} {
+		for range 20 {
+			err := concurrent.ForEach(t.Context(), numbers(64), func(ctx context.Context, _ int) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}, concurrent.ItemTimeout(d), concurrent.Abandon(), concurrent.KeepGoing(), concurrent.Limit(64))
+			for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
+				if !errors.Is(err, concurrent.ErrTimeout) {
+					t.Fatalf("%v: got %v, want ErrTimeout in it", d, err)
+				}
+			}
+		}
+	}
+}

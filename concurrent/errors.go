@@ -47,8 +47,9 @@ func (e *ItemError) Unwrap() error { return e.Err }
 // it by errors.Is or errors.As, or in Value; a comparison with == does not. Only
 // http.ErrAbortHandler, which net/http compares so, continues as it is, without the stack.
 type PanicError struct {
-	// Index is the place of the item among the items, counted from 0. If the sequence panicked, it
-	// is that of the item it was to give. If the budget panicked, it says nothing.
+	// Index is the place of the item among the items, counted from 0; in nested calls it is that of
+	// the outermost one. If the sequence panicked, it is that of the item it was to give. If the
+	// budget panicked, it says nothing.
 	Index int
 
 	Value any    // what was panicked with; *runtime.PanicNilError for nil
@@ -69,6 +70,9 @@ func (e *PanicError) Unwrap() error {
 func newPanicError(index int, p *guard.Panic) *PanicError {
 	if inner, ok := p.Value.(*guard.Panic); ok {
 		p = inner // it comes from the goroutine of an item that may be abandoned
+	}
+	if inner, ok := p.Value.(*PanicError); ok { // of a nested call
+		return &PanicError{Index: index, Value: inner.Value, Stack: inner.Stack, text: inner.text}
 	}
 	return &PanicError{Index: index, Value: p.Value, Stack: p.Stack, text: p.Error()}
 }
@@ -123,11 +127,15 @@ func (e *itemErrors) Error() string {
 		for i++; i < len(e.items) && sameFate(last, e.items[i]); i++ {
 			last = e.items[i]
 		}
-		line := first.Error()
+		text := first.Error()
 		if first != last {
-			line = fmt.Sprintf("items %d to %d: %v", first.Index, last.Index, first.Err)
+			text = fmt.Sprintf("items %d to %d: %v", first.Index, last.Index, first.Err)
 		}
-		lines = append(lines, line)
+		more := strings.Split(text, "\n")
+		if most := maxLines - len(lines); len(more) > most {
+			more = append(more[:most], "…")
+		}
+		lines = append(lines, more...)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -76,3 +76,36 @@ func TestTextOfManyErrorsIsShort(t *testing.T) {
 		}
 	}
 }
+
+// The same holds for calls in calls, and for items whose own errors are long.
+func TestTextOfNestedErrorsIsShort(t *testing.T) {
+	var call func(ctx context.Context, depth int) error
+	call = func(ctx context.Context, depth int) error {
+		if depth == 0 {
+			return errItem
+		}
+		return concurrent.ForEach(ctx, numbers(30), func(ctx context.Context, _ int) error {
+			return call(ctx, depth-1)
+		}, concurrent.KeepGoing())
+	}
+	text := call(t.Context(), 3).Error()
+	if n := strings.Count(text, "\n") + 1; n > 22 {
+		t.Errorf("got %d lines:\n%s", n, text)
+	}
+	if !strings.HasPrefix(text, "item 0: item 0: item 0: item failed\n") || !strings.HasSuffix(text, "\nand 29 more") {
+		t.Errorf("got %s", text)
+	}
+}
+
+func TestLongTextAfterOthersIsCut(t *testing.T) {
+	err := concurrent.ForEach(t.Context(), numbers(16), func(_ context.Context, i int) error {
+		if i == 15 {
+			return errors.New(strings.Repeat("line\n", 100))
+		}
+		return errItem
+	}, concurrent.KeepGoing())
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 21 || lines[15] != "item 15: line" || lines[20] != "…" {
+		t.Errorf("got %d lines:\n%s", len(lines), err)
+	}
+}

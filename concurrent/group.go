@@ -62,6 +62,7 @@ func (g *group) close() {
 
 // fail ends the context because of err, unless it is over already.
 func (g *group) fail(err error) {
+	guard.Ended(g.ctx) // waits for a time-out that is due
 	if g.parent.Err() != nil {
 		// fn may have seen the caller's own context, and be back before g.ctx has heard of it.
 		err = context.Cause(g.parent)
@@ -144,5 +145,11 @@ func (g *group) raise() {
 	}
 	if g.exited.Load() {
 		runtime.Goexit()
+	}
+}
+
+func mustHaveContext(ctx context.Context) {
+	if ctx == nil {
+		panic("concurrent: the context is nil")
 	}
 }

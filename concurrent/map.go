@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // Map calls fn for each item, up to [DefaultLimit] of them at the same time, and returns the
@@ -61,6 +63,7 @@ func ForEach[T any](
 func mapItems[T, R any](
 	ctx context.Context, items []T, fn func(context.Context, T) (R, error), opts []Option,
 ) ([]R, error) {
+	mustHaveContext(ctx)
 	c := newConfig(opts)
 	if len(items) == 0 {
 		return []R{}, nil
@@ -198,7 +201,7 @@ func (m *mapping[T, R]) finish(i int, result R, err error) {
 		return
 	}
 	m.failed.Store(true)
-	if m.ctx.Err() != nil {
+	if guard.Ended(m.ctx) {
 		m.cut.Store(true)
 		if _, ok := err.(*unfinished); ok {
 			err = m.abandoned

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -698,6 +699,36 @@ func TestKeepGoingHarmlessDeadline(t *testing.T) {
 			if len(got) != 2 || got[1] != 1 || !errors.Is(err, errItem) ||
 				errors.Is(err, concurrent.ErrTimeout) {
 				t.Errorf("got %v, %v, want item 0 alone to have failed", got, err)
+			}
+		})
+	}
+}
+
+// Package net has a timer of its own for the deadline of a context. It may fire first.
+func TestTimeoutOfTheNetworkIsNoItemError(t *testing.T) {
+	atDeadline := func(ctx context.Context, i int) (int, error) {
+		deadline, _ := ctx.Deadline()
+		time.Sleep(time.Until(deadline))
+		return i, os.ErrDeadlineExceeded
+	}
+	cause := errors.New("the caller's own deadline")
+	for _, keepGoing := range []concurrent.Option{nil, concurrent.KeepGoing()} {
+		synctest.Test(t, func(t *testing.T) {
+			for range 100 {
+				_, err := concurrent.Map(t.Context(), numbers(3), atDeadline,
+					concurrent.Timeout(time.Second), keepGoing)
+				if !errors.Is(err, concurrent.ErrTimeout) {
+					t.Fatalf("Map: got %v, want ErrTimeout", err)
+				}
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+				for _, e := range concurrent.Stream(ctx, slices.Values(numbers(3)), atDeadline,
+					keepGoing) {
+					err = e
+				}
+				cancel()
+				if !isEnd(err, context.DeadlineExceeded, cause) {
+					t.Fatalf("Stream: got %v, want the caller's deadline", err)
+				}
 			}
 		})
 	}

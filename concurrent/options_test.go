@@ -12,6 +12,7 @@ import (
 )
 
 func TestBadArguments(t *testing.T) {
+	var none context.Context
 	for _, c := range []struct {
 		name string
 		call func()
@@ -35,6 +36,10 @@ func TestBadArguments(t *testing.T) {
 			"concurrent: Budget(nil): must be a semaphore"},
 		{"Budget without ==", func() { concurrent.Budget(slicesBudget{}) },
 			"concurrent: Budget(concurrent_test.slicesBudget): must be comparable, such as a pointer"},
+		{"Map nil context", func() { concurrent.Map(none, nil, trivial) },
+			"concurrent: the context is nil"},
+		{"Stream nil context", func() { concurrent.Stream(none, slices.Values(numbers(1)), trivial) },
+			"concurrent: the context is nil"},
 		{"Map nil fn", func() { concurrent.Map[int, int](t.Context(), nil, nil) },
 			"concurrent: Map: fn is nil"},
 		{"ForEach nil fn", func() { concurrent.ForEach[int](t.Context(), nil, nil) },

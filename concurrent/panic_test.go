@@ -156,13 +156,13 @@ func TestPanicThroughNestedCalls(t *testing.T) {
 			})
 		})
 	})
-	outer, ok := got.(*concurrent.PanicError)
-	if !ok || outer.Index != 1 || !errors.Is(outer, io.ErrUnexpectedEOF) ||
-		!strings.Contains(outer.Error(), "concurrent_test.explode") {
-		t.Fatalf("got %v, want the panic of item 1 around the original one", got)
+	p, ok := got.(*concurrent.PanicError)
+	if !ok || p.Index != 1 || p.Value != io.ErrUnexpectedEOF ||
+		!strings.Contains(string(p.Stack), "concurrent_test.explode") {
+		t.Fatalf("got %v, want the original value and stack, and the index of the outer call", got)
 	}
-	if inner, ok := outer.Value.(*concurrent.PanicError); !ok || inner.Index != 2 {
-		t.Errorf("got %v inside, want the panic of item 2", outer.Value)
+	if n := strings.Count(p.Error(), "panic: "); n != 1 {
+		t.Errorf("got %d panics in the text:\n%v", n, p)
 	}
 }
 

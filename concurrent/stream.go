@@ -5,6 +5,8 @@ import (
 	"iter"
 	"math"
 	"sync/atomic"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // Stream is [Map] for sequences, with results as they come: it calls fn for up to [DefaultLimit]
@@ -40,6 +42,7 @@ import (
 func Stream[T, R any](
 	ctx context.Context, items iter.Seq[T], fn func(context.Context, T) (R, error), opts ...Option,
 ) iter.Seq2[R, error] {
+	mustHaveContext(ctx)
 	if items == nil {
 		panic("concurrent: Stream: items is nil")
 	}
@@ -292,7 +295,7 @@ func (s *stream[T, R]) runItem(slot *slot[T, R]) {
 		return
 	}
 	if s.keepGoing {
-		if s.ctx.Err() != nil {
+		if guard.Ended(s.ctx) {
 			s.cut.Store(true)
 			if _, ok := slot.err.(*unfinished); ok {
 				slot.ok = false

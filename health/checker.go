@@ -30,7 +30,9 @@ type checker struct {
 	counted   time.Time // when the last failure that counted began
 	running   time.Time // when the run in progress began; zero if none is
 	overdue   bool      // its time is up
-	history   []Result  // the newest last
+	timer     *time.Timer
+	ticks     int      // of timer, since the time of the run in progress was up
+	history   []Result // the newest last
 	demanded  chan struct{}
 }
 
@@ -66,15 +68,17 @@ func (r *Registry) watch(ctx context.Context, c *checker, pause time.Duration) {
 // false.
 func (r *Registry) call(ctx context.Context, c *checker, began time.Time) (o outcome, ours bool) {
 	goOn := func(o outcome) { r.watch(ctx, c, r.record(ctx, c, began, began, o)) }
-	timer := time.AfterFunc(c.Timeout+noticeTime, func() {
+	r.mu.Lock()
+	c.ticks = 0
+	c.timer = time.AfterFunc(c.Timeout, func() {
 		if r.giveUp(c, began) {
 			goOn(overdue(c.Timeout))
 		}
 	})
+	r.mu.Unlock()
 	callCtx, cancel := context.WithTimeout(ctx, c.Timeout)
 	exited := true
 	defer func() {
-		timer.Stop()
 		cancel()
 		if ours = r.end(c); exited && ours {
 			go goOn(failed(errExited))
@@ -85,7 +89,7 @@ func (r *Registry) call(ctx context.Context, c *checker, began time.Time) (o out
 	if p != nil {
 		o = failed(newPanicError(p))
 	}
-	if callCtx.Err() != nil && ctx.Err() == nil {
+	if guard.Ended(callCtx) && ctx.Err() == nil {
 		o = o.late(c.Timeout)
 	}
 	return o, true
@@ -102,21 +106,30 @@ func (r *Registry) begin(c *checker, now time.Time) (began time.Time, stuck bool
 	return now, false
 }
 
-// giveUp notes that the time of the run that began then is up, unless it is over.
+// giveUp notes that the time of the run that began then is up, unless it ends within noticeTime.
+// That is counted in ticks, as package guard does: a process that was suspended must not take the
+// pause for a probe that hangs.
 func (r *Registry) giveUp(c *checker, began time.Time) bool {
+	const ticks = 10
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !c.running.Equal(began) {
-		return false
+	switch {
+	case !c.running.Equal(began):
+	case c.ticks < ticks:
+		c.ticks++
+		c.timer.Reset(noticeTime / ticks)
+	default:
+		c.overdue = true
+		return true
 	}
-	c.overdue = true
-	return true
+	return false
 }
 
 // end notes that the run in progress is over, and reports whether that was in time.
 func (r *Registry) end(c *checker) (inTime bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c.timer.Stop()
 	inTime = !c.overdue
 	if last := len(c.history) - 1; last >= 0 && c.history[last].Time.Equal(c.running) {
 		c.history[last].Duration = time.Since(c.running)
@@ -289,7 +302,10 @@ func (r *Registry) demand(ctx context.Context, q query) bool {
 	stopped := r.ctx.Done()
 	var results []<-chan struct{}
 	for _, c := range r.checks {
-		if c.Period != OnDemand || !q.shows(c) || c.Kind == Startup && c.wasUp {
+		if c.Period != OnDemand || !q.shows(c) {
+			continue
+		}
+		if c.wasUp && (c.Kind == Startup || q.only == "" && c.Kind&q.kind == Startup) { // passed for good
 			continue
 		}
 		if c.demanded == nil {

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
@@ -16,6 +17,17 @@ type Event struct {
 	To    State     // the state from now on
 	Time  time.Time // when it changed
 	Err   error     // the failure that turned the check down, else nil
+}
+
+// MarshalJSON gives Err as its text.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Check    string `json:",omitempty"`
+		Kind     Kind
+		From, To State
+		Time     time.Time
+		Err      string `json:",omitempty"`
+	}{e.Check, e.Kind, e.From, e.To, e.Time, textOf("", e.Err)})
 }
 
 // maxEvents bounds the queue of a function that hangs.

@@ -149,14 +149,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	format := negotiate(req.Header["Accept"])
-	name, known, state := h.look(checkPath(req))
+	name, state := h.look(checkPath(req))
 	if name == "" && state == Up && format == formatText && req.URL.RawQuery == "" {
 		respondOK(w, req)
-		return
-	}
-	if !known {
-		respond(w, req, http.StatusNotFound, textType,
-			[]byte("no "+h.kind.String()+" check is named "+quoted(name)+"\n"))
 		return
 	}
 	params, _ := url.ParseQuery(req.URL.RawQuery) // it returns what it understood
@@ -173,6 +168,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	v.Report, v.now = h.registry.report(v.query, 1), time.Now()
+	if name != "" && len(v.Checks) == 0 { // unknown, excluded, or removed since
+		respond(w, req, http.StatusNotFound, textType,
+			[]byte("no "+h.kind.String()+" check is named "+quoted(name)+"\n"))
+		return
+	}
 	status := http.StatusOK
 	if !v.OK() {
 		status = http.StatusServiceUnavailable
@@ -197,6 +197,7 @@ func respondOK(w http.ResponseWriter, req *http.Request) {
 	header := w.Header()
 	header["Content-Type"] = textType
 	header["Content-Length"] = okLength
+	w.WriteHeader(http.StatusOK) // not left to net/http: some routers have set another one
 	if req.Method == http.MethodGet {
 		_, _ = w.Write(okBody)
 	}
@@ -212,70 +213,6 @@ func respond(
 	if req.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that is gone needs no answer
 	}
-}
-
-// checkPath returns the path of the request below that of the endpoint. It is "" for the endpoint
-// itself if that is sure, and begins with a slash if it is surely the name of a check.
-func checkPath(req *http.Request) string {
-	pattern, path := req.Pattern, req.URL.Path
-	if i := strings.IndexByte(pattern, '/'); i >= 0 {
-		pattern = pattern[i:] // without method and host
-	}
-	fixed := pattern[:strings.LastIndexByte(pattern, '/')+1]
-	last := pattern[len(fixed):]
-	if last != "" && last != "*" && !strings.HasSuffix(last, "}") ||
-		last == "{$}" {
-		return "" // the pattern matches one path only, that of the endpoint
-	}
-	if wildcard := strings.Trim(last, "{}"); wildcard != last && !strings.HasSuffix(wildcard, "...") {
-		wildcard, _, _ = strings.Cut(wildcard, ":") // chi has {name:regexp}
-		if name := req.PathValue(wildcard); name != "" {
-			return "/" + name
-		}
-	}
-	if name := req.PathValue("name"); pattern == "" && name != "" {
-		return "/" + name
-	}
-	rest, fixed := strings.Trim(path, "/"), strings.Trim(fixed, "/")
-	for fixed != "" {
-		var segment, want string
-		want, fixed, _ = strings.Cut(fixed, "/")
-		segment, rest, _ = strings.Cut(rest, "/")
-		if segment != want && !strings.HasPrefix(want, "{") {
-			return strings.Trim(path, "/") // http.StripPrefix has removed what the pattern has
-		}
-	}
-	return rest
-}
-
-// look resolves a path of checkPath and returns the state of the endpoint, or Pending if it takes a
-// run to know. All is done under one lock, as a balancer asks often.
-func (h *handler) look(path string) (name string, known bool, state State) {
-	name, sure := strings.CutPrefix(path, "/")
-	if !sure {
-		name = path[strings.LastIndexByte(path, '/')+1:]
-	}
-	h.registry.mu.Lock()
-	defer h.registry.mu.Unlock()
-	if name != "" {
-		c := h.registry.byName[name]
-		if c != nil || sure || !isEndpoint(name) {
-			return name, c != nil && c.Kind&h.kind != 0, Pending
-		}
-	}
-	if h.registry.onDemand {
-		return "", true, Pending
-	}
-	return "", true, h.registry.endpointLocked(query{kind: h.kind})
-}
-
-// isEndpoint reports whether endpoints are usually called that.
-func isEndpoint(name string) bool {
-	switch name {
-	case "livez", "readyz", "startupz", "healthz", "live", "ready", "startup", "health":
-		return true
-	}
-	return false
 }
 
 // excluded returns the checks that the values of ?exclude= name. It is lenient, as k8s.io/apiserver

@@ -275,6 +275,13 @@ func TestHandlerMounts(t *testing.T) {
 				h.ServeHTTP(w, req)
 			})
 		}
+		suffix := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if name, ok := strings.CutSuffix(req.URL.Path, ".json"); ok {
+				req.Pattern = "/w/{check}.json"
+				req.SetPathValue("check", strings.TrimPrefix(name, "/w/"))
+			}
+			h.ServeHTTP(w, req)
+		})
 		stripped := http.NewServeMux()
 		stripped.Handle("/readyz/", http.StripPrefix("/readyz", h))
 		tests := []struct {
@@ -298,11 +305,15 @@ func TestHandlerMounts(t *testing.T) {
 				"/acme/probe/x"},
 			{"another wildcard", mux("/w", "/w/{check}"), "/w", "/w/db", "/w/x"},
 			{"exact", mux("/w/{$}", "/w/{name}"), "/w/", "/w/db", "/w/x"},
+			{"exact, with a slash", mux("/w/{$}", "/w/{check}/{$}"), "/w/", "/w/db/", "/w/x/"},
+			{"wildcard with a slash", mux("/w/{$}", "/w/{check}/"), "/w/", "/w/db/", "/w/x/"},
 			{"name of an endpoint as a check", mux("/readyz", "/readyz/{name}"), "/readyz", "/readyz/db",
 				"/readyz/ready"},
 			{"escaped slash", mux("/readyz", "/readyz/{name}"), "/readyz", "/readyz/db", "/readyz/a%2Fdb"},
 			{"chi Mount, below", pattern("/readyz/*"), "/readyz/", "/readyz/db", "/readyz/x"},
 			{"chi Mount, elsewhere", pattern("/w/*"), "/w/", "/w/db", "/w/x"},
+			{"chi, prefix", pattern("/ready*"), "/ready", "/ready/db", "/ready/x"},
+			{"chi, suffix", suffix, "/w/ready", "/w/db.json", "/w/x.json"},
 			{"router in a subtree", pattern("/api/"), "/api/v1/ready", "/api/v1/ready/db",
 				"/api/v1/ready/x"},
 			{"gin and echo: /ready", h, "/ready", "/ready/db", "/ready/x"},
@@ -322,6 +333,89 @@ func TestHandlerMounts(t *testing.T) {
 			tt.handler.ServeHTTP(w, httptest.NewRequest("GET", tt.unknown, nil))
 			assert.Equal(t, 404, w.Code, "%s: %s", tt.name, tt.unknown)
 		}
+	})
+}
+
+// http.StripPrefix leaves a path that may look like the pattern that it was removed from.
+func TestCheckNamedLikeItsMount(t *testing.T) {
+	r := newRegistry(t, health.Check{Name: "live", Probe: func(context.Context) error { return errBad }})
+	start(t, r)
+	mux := http.NewServeMux()
+	mux.Handle("/live/", http.StripPrefix("/live", r.Handler(health.Ready)))
+	body := func(target string) string {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		return w.Body.String()
+	}
+	assert.Contains(t, body("/live/"), "\nready: ")
+	assert.Contains(t, body("/live/live"), "] live ")
+	assert.NotContains(t, body("/live/live"), "\nready: ")
+}
+
+// A check that does not exist for this request is not up.
+func TestSingleCheckThatIsGone(t *testing.T) {
+	asked, calls := make(chan struct{}), 0
+	r := newRegistry(t, health.Check{Name: "db", Probe: new(switchable).probe},
+		health.Check{Name: "slow", Period: health.OnDemand, Timeout: time.Minute,
+			Probe: func(ctx context.Context) error {
+				if calls++; calls == 2 {
+					close(asked)
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			}})
+	start(t, r)
+	<-r.Ready()
+	h := r.Handler(health.Ready)
+	for _, accept := range []string{"", "application/json", "text/html"} {
+		w := get(h, "/readyz/db?exclude=db", accept)
+		assert.Equal(t, 404, w.Code, accept)
+		assert.Equal(t, "no ready check is named \"db\"\n", w.Body.String(), accept)
+	}
+	go func() { <-asked; r.Remove("slow") }()
+	assert.Equal(t, 404, get(h, "/readyz/slow").Code, "it was removed while it ran")
+}
+
+// gin's NoRoute has set another status, and wrappers record only what they are told.
+func TestStatusIsAlwaysWritten(t *testing.T) {
+	r := newRegistry(t, health.Check{Name: "db", Probe: new(switchable).probe})
+	start(t, r)
+	<-r.Ready()
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, target := range []string{"/readyz", "/readyz?verbose", "/readyz/db"} {
+			w := &statusWriter{ResponseRecorder: httptest.NewRecorder()}
+			r.Handler(health.Ready).ServeHTTP(w, httptest.NewRequest(method, target, nil))
+			assert.Equal(t, 200, w.status, "%s %s", method, target)
+		}
+	}
+}
+
+type statusWriter struct {
+	*httptest.ResponseRecorder
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) { w.status = status }
+
+// Once it was up, a check no longer counts for startup, and no request for that waits for it.
+func TestStartupDoesNotWaitForACheckThatHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := false
+		r := newRegistry(t, health.Check{Name: "db", Kind: health.Startup | health.Ready,
+			Period: health.OnDemand, Probe: func(ctx context.Context) error {
+				if hangs {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			}})
+		start(t, r)
+		<-r.Ready()
+		hangs = true
+		begin := time.Now()
+		assert.Equal(t, 200, get(r.Handler(health.Startup), "/readyz").Code)
+		assert.Zero(t, time.Since(begin))
+		get(r.Handler(health.Startup|health.Ready), "/readyz")
+		assert.NotZero(t, time.Since(begin), "for ready it is asked")
 	})
 }
 

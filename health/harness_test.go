@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gracekit/gracekit/health"
+	"github.com/gracekit/gracekit/internal/testproc"
 )
 
 // A watchedContext tells when somebody begins to wait for its end.
@@ -38,12 +39,33 @@ func (c watchedContext) Done() <-chan struct{} { c.waits(); return c.Context.Don
 
 // TestMain fails if a goroutine is left over when all tests have ended.
 func TestMain(m *testing.M) {
+	testproc.Main(map[string]func(){"checks": checkForSixSeconds})
 	code := m.Run()
 	if leaked := leakedGoroutines(); code == 0 && leaked != "" {
 		fmt.Fprintf(os.Stderr, "goroutines left over:\n\n%s\n", leaked)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// checkForSixSeconds is a process of its own, which writes what its one check becomes.
+func checkForSixSeconds() {
+	r, err := health.New(health.Check{Name: "db", Period: 25 * time.Millisecond, Failures: 1,
+		Probe: func(ctx context.Context) error {
+			select {
+			case <-time.After(20 * time.Millisecond):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+	if err != nil {
+		panic(err)
+	}
+	r.OnChange(func(e health.Event) { fmt.Println(e.To, e.Err) })
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Second)
+	defer cancel()
+	_ = r.Run(ctx)
 }
 
 // leakedGoroutines gives those that are ending some time to do so.

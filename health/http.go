@@ -158,17 +158,19 @@ func (c *httpConfig) scheme() string {
 
 // probe asks for u at a.
 func (c *httpConfig) probe(a address, u *url.URL, shown string) Probe {
-	client := c.client
-	if client.Transport == nil {
-		client.Transport = c.transport(a)
-	}
-	if client.CheckRedirect == nil {
-		client.CheckRedirect = func(*http.Request,
-			[]*http.Request) error {
-			return http.ErrUseLastResponse
-		}
-	}
 	return func(ctx context.Context) error {
+		open, closeAll := context.WithCancel(context.WithoutCancel(ctx))
+		defer closeAll()
+		client := c.client
+		if client.Transport == nil {
+			overTLS := u.Scheme == "https" || client.CheckRedirect != nil // it may lead to https
+			client.Transport = c.transport(ctx, open, a, overTLS && !c.h2c)
+		}
+		if client.CheckRedirect == nil {
+			client.CheckRedirect = func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			}
+		}
 		req := &http.Request{Method: http.MethodGet, URL: u, Host: c.host, Header: c.header.Clone()}
 		resp, err := client.Do(req.WithContext(ctx))
 		if err != nil {
@@ -178,7 +180,10 @@ func (c *httpConfig) probe(a address, u *url.URL, shown string) Probe {
 			return fmt.Errorf("GET %s: %w", shown, err)
 		}
 		defer resp.Body.Close()
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+		var body []byte
+		if resp.StatusCode != http.StatusSwitchingProtocols { // the rest is not HTTP, and has no end
+			body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
+		}
 		if !c.expects(resp.StatusCode) {
 			return fmt.Errorf("GET %s: got %s", shown, c.describe(resp, body))
 		}
@@ -189,26 +194,35 @@ func (c *httpConfig) probe(a address, u *url.URL, shown string) Probe {
 	}
 }
 
-func (c *httpConfig) transport(a address) *http.Transport {
-	config := c.tls
+// transport returns one for a single attempt. net/http dials and shakes hands without the context
+// of the request, and would go on after it. So it dials with ctx here, and its connections are
+// closed when open ends.
+func (c *httpConfig) transport(ctx, open context.Context, a address, http2 bool) *http.Transport {
+	config := c.tls.Clone() // net/http changes that of a Transport
 	if config == nil {
 		config = &tls.Config{}
 	}
 	if config.ServerName == "" && c.host != "" {
-		config = config.Clone()
 		config.ServerName = (&url.URL{Host: c.host}).Hostname()
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!c.h2c)
-	protocols.SetHTTP2(!c.h2c)
+	protocols.SetHTTP2(http2) // this takes net/http a while
 	protocols.SetUnencryptedHTTP2(c.h2c)
 	return &http.Transport{
 		Proxy: nil, // not even HTTP_PROXY: a proxy cannot reach this machine's loopback
-		DialContext: func(ctx context.Context, network, target string) (net.Conn, error) {
+		DialContext: func(_ context.Context, network, target string) (net.Conn, error) {
+			dial := a.dial
 			if a.network == "tcp" && target != a.candidates[0] { // a Client has followed a redirect
-				return new(net.Dialer).DialContext(ctx, network, target)
+				dial = func(ctx context.Context) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, network, target)
+				}
 			}
-			return a.dial(ctx)
+			conn, err := dial(ctx)
+			if err == nil {
+				context.AfterFunc(open, func() { _ = conn.Close() })
+			}
+			return conn, err
 		},
 		TLSClientConfig:        config,
 		Protocols:              protocols,

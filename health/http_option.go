@@ -58,11 +58,15 @@ func Header(key, value string) HTTPOption {
 
 // Host sets the host that the server is asked for, where that differs from its address: the header
 // Host and, for TLS, the name that is sent and that the certificate must be valid for, unless [TLS]
-// gives a ServerName. It panics if name is empty or not a host.
+// gives a ServerName. A name beyond ASCII is written in Punycode. It panics if name is empty or not
+// a host.
 func Host(name string) HTTPOption {
 	u, err := url.Parse("http://" + name + "/")
 	if err != nil || name == "" || u.Host != name {
 		panic(fmt.Sprintf("health: Host(%q): expected host or host:port", name))
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r > 0x7f }) {
+		panic(fmt.Sprintf("health: Host(%q): expected Punycode, such as xn--bcher-kva.example", name))
 	}
 	return httpOptionFunc(func(c *httpConfig) { c.host = name })
 }

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -126,11 +128,12 @@ func TestHTTPBodies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := serve(t, tt.handler)
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			if tt.want == "" {
-				ctx = t.Context()
+			limit := 10 * time.Second
+			if strings.HasPrefix(tt.name, "slow") {
+				limit = 2 * time.Second
 			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
 			err := health.HTTP(srv.URL)(ctx)
 			if tt.want == "" {
 				assert.NoError(t, err)
@@ -139,6 +142,74 @@ func TestHTTPBodies(t *testing.T) {
 			assert.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+// net/http goes on with a TLS handshake after the request has ended, for as long as the server is
+// silent. Nothing of that is left when an attempt is over.
+func TestHTTPLeavesNoConnection(t *testing.T) {
+	for name, url := range map[string]string{"TLS": "https://", "plain": "http://"} {
+		t.Run(name, func(t *testing.T) {
+			l := listen(t, "tcp", "127.0.0.1:0")
+			var open, opened atomic.Int32
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					open.Add(1)
+					if opened.Add(1) == 3 {
+						cancel() // in the middle of an attempt
+					}
+					go func() {
+						_, _ = io.Copy(io.Discard, c)
+						_ = c.Close()
+						open.Add(-1)
+					}()
+				}
+			}()
+			require.Error(t, health.Wait(ctx, health.HTTP(url+l.Addr().String()),
+				health.AttemptTimeout(50*time.Millisecond)))
+			assert.Eventually(t, func() bool { return open.Load() == 0 },
+				10*time.Second, time.Millisecond, "a connection is still open")
+		})
+	}
+}
+
+// What follows on "101 Switching Protocols" is no body. One such answer fails an attempt at once.
+func TestHTTPSwitchingProtocols(t *testing.T) {
+	srv := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"+
+			"Upgrade: x\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c) // until the client hangs up
+		_ = c.Close()
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err := health.HTTP(srv.URL)(ctx)
+	assert.ErrorContains(t, err, "got 101 Switching Protocols, expected 200 to 299")
+	assert.NoError(t, ctx.Err())
+}
+
+// For the race detector: net/http changes the TLS configuration of a Transport.
+func TestHTTPIsSafeForConcurrentUse(t *testing.T) {
+	srv := httptest.NewUnstartedServer(answer(200, ""))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	probe := health.HTTP(srv.URL, health.TLS(&tls.Config{RootCAs: roots}))
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() { assert.NoError(t, probe(t.Context())) })
+	}
+	all.Wait()
 }
 
 func TestHTTPRequest(t *testing.T) {
@@ -393,6 +464,8 @@ func TestHTTPOptionsPanic(t *testing.T) {
 		{"no host", func() { health.Host("") }, `health: Host(""): expected host or host:port`},
 		{"host with path", func() { health.Host("a/b") },
 			`health: Host("a/b"): expected host or host:port`},
+		{"host beyond ASCII", func() { health.Host("bücher.example") },
+			`health: Host("bücher.example"): expected Punycode, such as xn--bcher-kva.example`},
 		{"nil client", func() { health.Client(nil) }, "health: Client(nil): expected an *http.Client"},
 		{"nil TLS", func() { health.TLS(nil) }, "health: TLS(nil): expected a *tls.Config"},
 		{"TLS and transport", func() {
@@ -435,6 +508,10 @@ func TestHTTP2(t *testing.T) {
 	plain := only2(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
 	plain.Start()
 	old := serve(t, answer(200, ""))
+	redirect := serve(t, http.RedirectHandler(withTLS.URL, http.StatusFound))
+	follow := health.Client(&http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
+	})
 
 	tests := []struct {
 		name  string
@@ -442,6 +519,7 @@ func TestHTTP2(t *testing.T) {
 		want  string // "" for success
 	}{
 		{"TLS", health.HTTP(withTLS.URL, trust), ""},
+		{"TLS, redirected", health.HTTP(redirect.URL, trust, follow), ""},
 		{"TLS, listener", health.Listener(withTLS.Listener, "/", trust), ""},
 		{"h2c", health.HTTP(plain.URL, health.H2C()), ""},
 		{"h2c, listener", health.Listener(plain.Listener, "/", health.H2C()), ""},

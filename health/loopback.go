@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // Loopback turns the address that a server listens on into one that a client on the same machine
@@ -146,7 +148,7 @@ func (a address) dial(ctx context.Context) (net.Conn, error) {
 			return conn, nil
 		}
 		failures = append(failures, err)
-		if ctx.Err() != nil {
+		if guard.Ended(ctx) {
 			break
 		}
 	}

@@ -55,10 +55,11 @@ func newPage(v view, r *Registry, req *http.Request, params url.Values) *page {
 	if requested, _, _ := strings.Cut(req.RequestURI, "?"); strings.HasPrefix(requested, "/") {
 		p.path = requested // http.StripPrefix does not change it
 	}
-	p.endpoint = path.Base(p.path)
+	endpoint := path.Clean(p.path)
 	if v.only != "" {
-		p.endpoint = path.Base(path.Dir(p.path))
+		endpoint = path.Dir(endpoint)
 	}
+	p.endpoint = path.Base(endpoint)
 	r.mu.Lock()
 	p.served = r.served
 	r.mu.Unlock()
@@ -181,7 +182,10 @@ func (p *page) endpoints() (names []string) {
 // up is the relative path to the directory in which the endpoint is. Links are relative because a
 // proxy may have changed the path.
 func (p *page) up() string {
-	if p.only != "" || strings.HasSuffix(p.path, "/") {
+	switch below, slash := p.only != "", strings.HasSuffix(p.path, "/"); {
+	case below && slash:
+		return "../../"
+	case below || slash:
 		return "../"
 	}
 	return "./"

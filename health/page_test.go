@@ -175,6 +175,7 @@ func TestPageLinks(t *testing.T) {
 			"/w/db":            {"/w"},
 			"/admin/ready/db":  {"/admin/live", "/admin/ready", "/admin/startup"},
 			"/admin/ready/db?": {"/admin/live", "/admin/ready", "/admin/startup"},
+			"/admin/ready/db/": {"/admin/live", "/admin/ready", "/admin/startup"},
 		} {
 			assert.Equal(t, want, links(target), target)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ func DB(db *sql.DB) Probe {
 		began := time.Now()
 		err := db.PingContext(ctx)
 		stats := db.Stats()
-		busy := err != nil && ctx.Err() != nil &&
+		busy := err != nil && guard.Ended(ctx) &&
 			stats.MaxOpenConnections > 0 && stats.InUse >= stats.MaxOpenConnections
 
 		mu.Lock()
@@ -176,8 +177,9 @@ func judge(ctx context.Context, err error) outcome {
 	}
 	o := outcome{err: err, text: err.Error(), permanent: guard.Is(err, ErrPermanent)}
 	_, o.busy = guard.AsType[*busyError](err)
-	if ended := ctx.Err(); ended != nil {
-		o.cut = guard.Is(err, ended) || guard.Is(err, context.Cause(ctx))
+	if guard.Ended(ctx) {
+		o.cut = guard.Is(err, ctx.Err()) || guard.Is(err, context.Cause(ctx)) ||
+			guard.Is(err, os.ErrDeadlineExceeded)
 	}
 	return o
 }

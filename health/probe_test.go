@@ -132,8 +132,8 @@ func TestPanicErrorKeepsItsText(t *testing.T) {
 	value := new(textCounter)
 	ctx, cancel := context.WithCancel(t.Context())
 	var got []error
-	err := health.Wait(ctx, func(context.Context) error { cancel(); panic(value) },
-		health.OnAttempt(func(a health.Attempt) { got = append(got, a.Err) }))
+	err := health.Wait(ctx, func(context.Context) error { panic(value) },
+		health.OnAttempt(func(a health.Attempt) { got = append(got, a.Err); cancel() }))
 	require.ErrorIs(t, err, value)
 	require.Len(t, got, 1)
 	for range 3 {
@@ -147,10 +147,11 @@ func TestProbesAreLabelled(t *testing.T) {
 	release := make(chan struct{})
 	running := make(chan struct{})
 	probe := func(context.Context) error { running <- struct{}{}; <-release; return nil }
-	start(t, newRegistry(t, health.Check{Name: "mysql", Probe: probe}))
+	const never = time.Minute
+	start(t, newRegistry(t, health.Check{Name: "mysql", Probe: probe, Timeout: never, Period: never}))
 	<-running
 	waited := make(chan error)
-	go func() { waited <- health.Wait(t.Context(), probe) }()
+	go func() { waited <- health.Wait(t.Context(), probe, health.AttemptTimeout(never)) }()
 	<-running
 	labels := goroutineLabels(t)
 	close(release)

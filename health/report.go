@@ -1,9 +1,12 @@
 package health
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // A Report is what a registry knows at one moment. It belongs to the caller.
@@ -47,6 +50,23 @@ type Result struct {
 	Err      error         // nil for a success
 
 	text string // of Err
+}
+
+// MarshalJSON gives Err as its text.
+func (r Result) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Time     time.Time
+		Duration time.Duration
+		Err      string `json:",omitempty"`
+	}{r.Time, r.Duration, textOf(r.text, r.Err)})
+}
+
+// textOf is the text of err. recorded is empty if it is not known yet.
+func textOf(recorded string, err error) string {
+	if recorded != "" || err == nil {
+		return recorded
+	}
+	return guard.Text(err)
 }
 
 // Report returns what is known of the checks of this kind. Its State is Down if any of them is down

@@ -1,6 +1,8 @@
 package health_test
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,3 +35,29 @@ func TestReportPanicsOnOtherKinds(t *testing.T) {
 	assert.Panics(t, func() { r.Report(8) })
 	assert.Panics(t, func() { r.Handler(0) })
 }
+
+// Errors have no exported fields, so encoding/json would leave nothing of them, or fail.
+func TestJSONHasTheTextOfErrors(t *testing.T) {
+	r := newRegistry(t, health.Check{Name: "db", Failures: 1, Period: time.Hour,
+		Probe: func(context.Context) error { return unmarshalable{make(chan int)} }})
+	events := make(chan health.Event, 1)
+	r.OnChange(func(e health.Event) { events <- e })
+	start(t, r)
+	event, err := json.Marshal(<-events)
+	require.NoError(t, err)
+	assert.Contains(t, string(event), `"Err":"unmarshalable"`)
+	assert.Contains(t, string(event), `"Check":"db","Kind":"ready","From":"pending","To":"down"`)
+	report, err := json.Marshal(r.Report(health.Ready))
+	require.NoError(t, err)
+	assert.Contains(t, string(report), `"Err":"unmarshalable"`)
+	own, err := json.Marshal(health.Result{Err: unmarshalable{}})
+	require.NoError(t, err)
+	assert.Contains(t, string(own), `"Err":"unmarshalable"`)
+	ok, err := json.Marshal(health.Result{})
+	require.NoError(t, err)
+	assert.NotContains(t, string(ok), "Err")
+}
+
+type unmarshalable struct{ C chan int }
+
+func (unmarshalable) Error() string { return "unmarshalable" }

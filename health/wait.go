@@ -87,7 +87,7 @@ func attempt(
 		return nil
 	})
 	returned := call.Wait(attemptCtx, noticeTime)
-	timedOut := attemptCtx.Err() != nil && ctx.Err() == nil
+	timedOut := guard.Ended(attemptCtx) && !guard.Ended(ctx)
 	switch {
 	case !returned && timedOut:
 		return call, overdue(timeout)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -248,6 +249,57 @@ func TestWaitKeepsTheRealFailure(t *testing.T) {
 	})
 }
 
+// Package net has a timer of its own for the deadline of a context. It may fire first.
+func TestWaitKeepsTheRealFailureAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			calls := 0
+			err := health.Wait(ctx, func(ctx context.Context) error {
+				if calls++; calls < 3 {
+					return errBad
+				}
+				sleepToDeadline(ctx)
+				return &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+			})
+			cancel()
+			e, _ := errors.AsType[*health.WaitError](err)
+			require.NotNil(t, e)
+			require.Equal(t, errBad, e.Last)
+		}
+	})
+}
+
+// Likewise, an attempt whose connection is at the deadline before its context has timed out.
+func TestTimeoutOfTheNetworkIsErrTimeout(t *testing.T) {
+	endsAtDeadline := func(ctx context.Context) error {
+		sleepToDeadline(ctx)
+		return os.ErrDeadlineExceeded
+	}
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			_ = health.Wait(ctx, endsAtDeadline, health.OnAttempt(func(a health.Attempt) {
+				require.ErrorIs(t, a.Err, health.ErrTimeout)
+				cancel()
+			}))
+		}
+		r := newRegistry(t, health.Check{Name: "db", Probe: endsAtDeadline})
+		defer start(t, r)()
+		time.Sleep(time.Hour)
+		results := r.Report(health.Ready).Checks[0].History
+		require.NotEmpty(t, results)
+		for _, result := range results {
+			require.ErrorIs(t, result.Err, health.ErrTimeout)
+		}
+	})
+}
+
+func sleepToDeadline(ctx context.Context) {
+	deadline, _ := ctx.Deadline()
+	time.Sleep(time.Until(deadline))
+}
+
 func TestWaitSucceedsThoughContextEndsMeanwhile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	assert.NoError(t, health.Wait(ctx, func(context.Context) error { cancel(); return nil }))
@@ -288,17 +340,18 @@ func TestWaitOptionsPanic(t *testing.T) {
 // A server dies while it is waited for: its own error ends the wait, and is found in it.
 func TestWaitServerDies(t *testing.T) {
 	l := listen(t, "tcp", "127.0.0.1:0")
-	asked := make(chan struct{}, 100)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	asked := 0
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked <- struct{}{}
+		if asked++; asked == 2 {
+			l.Close()
+			<-ctx.Done() // so that this is the last request
+		}
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})}
-	ctx, cancel := context.WithCancelCause(t.Context())
 	served := make(chan struct{})
 	go func() { defer close(served); cancel(srv.Serve(l)) }()
-	// the second request proves that the first was answered
-	go func() { <-asked; <-asked; l.Close() }()
-	err := health.Wait(ctx, health.Listener(l, "/readyz"))
+	err := health.Wait(ctx, health.Listener(l, "/readyz"), health.AttemptTimeout(time.Minute))
 	<-served
 	assert.ErrorIs(t, err, net.ErrClosed, "the error of Serve")
 	assert.ErrorContains(t, err, "503 Service Unavailable", "the last failure")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -50,8 +51,40 @@ func Get[T any](e Extend, key string) (T, bool) {
 	if err := d.Decode(&t); err != nil {
 		return zero, false
 	}
-	plain(any(t))
+	plainIn(reflect.ValueOf(&t))
 	return t, true
+}
+
+// plainIn is plain for the values of interface types within v.
+func plainIn(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Interface:
+		if !v.IsNil() && v.CanSet() {
+			v.Set(reflect.ValueOf(plain(v.Interface())))
+		}
+	case reflect.Pointer:
+		plainIn(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				plainIn(v.Field(i))
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 { // bytes may be many
+			return
+		}
+		for i := range v.Len() {
+			plainIn(v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			elem := reflect.New(v.Type().Elem()).Elem() // that of the map cannot be changed
+			elem.Set(v.MapIndex(key))
+			plainIn(elem)
+			v.SetMapIndex(key, elem)
+		}
+	}
 }
 
 // Merge returns a new Extend with the keys of e and of over. Where both have a key, the result

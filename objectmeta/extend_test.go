@@ -270,7 +270,7 @@ func TestGet(t *testing.T) {
 	testGet(t, stored, "n", false, false)
 	testGet(t, stored, "big", int64(9007199254740993), true)
 	testGet(t, stored, "big", int32(0), false)
-	testGet(t, stored, "deep", struct{ Big any }{json.Number("9007199254740993")}, true)
+	testGet(t, stored, "deep", struct{ Big any }{int64(9007199254740993)}, true)
 	testGet(t, stored, "f", 1.5, true)
 	testGet(t, stored, "f", 0, false)
 	testGet(t, stored, "s", "text", true)
@@ -386,4 +386,26 @@ func FuzzExtendScan(f *testing.F) {
 			t.Errorf("Value gives %q, and after a Scan of that %q, %v", first, second, err)
 		}
 	})
+}
+
+// Wherever a T has room for any value, a number in it is plain, as in the Extend itself.
+func TestGetGivesPlainNumbersAtAnyDepth(t *testing.T) {
+	var e objectmeta.Extend
+	require.NoError(t, json.Unmarshal([]byte(`{"l":[{"n":5}],"m":{"a":[1,1.5]},"o":{"x":7,"y":null}}`), &e))
+	type inner struct{ X, Y any }
+	type outer struct {
+		P *inner `json:"o"`
+		M map[string]inner
+	}
+	testGet(t, e, "l", []map[string]any{{"n": int64(5)}}, true)
+	testGet(t, e, "l", [1]map[string]any{{"n": int64(5)}}, true)
+	testGet(t, e, "m", map[string][]any{"a": {int64(1), 1.5}}, true)
+	testGet(t, e, "o", inner{X: int64(7)}, true)
+	testGet(t, e, "o", map[string]any{"x": int64(7), "y": nil}, true)
+	testGet(t, e, "o", map[string]json.Number{"x": "7", "y": ""}, true)
+	p, ok := objectmeta.Get[*map[string]any](e, "o")
+	require.True(t, ok)
+	assert.Equal(t, &map[string]any{"x": int64(7), "y": nil}, p)
+	nested := objectmeta.Extend{"all": map[string]any{"o": e["o"], "M": map[string]any{"k": e["o"]}}}
+	testGet(t, nested, "all", outer{&inner{X: int64(7)}, map[string]inner{"k": {X: int64(7)}}}, true)
 }

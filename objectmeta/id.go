@@ -170,19 +170,24 @@ func (id *ID[K]) scanDecimal(s string) error {
 	return nil
 }
 
-// codecOf returns the Codec of K, or an error if K has none or a nil pointer.
+// codecOf returns the Codec of K, or an error if K has none, or one that no constructor has made.
 func codecOf[K Kind]() (Codec, error) {
 	var kind K
 	codec := kind.InstanceIDs()
-	missing := codec == nil
+	missing, empty := codec == nil, false
 	switch c := codec.(type) {
 	case *Hasher:
 		missing = c == nil
+		empty = !missing && c.prefix == ""
 	case *Hashids:
 		missing = c == nil
+		empty = !missing && c.prefix == ""
 	}
 	if missing {
 		return nil, fmt.Errorf("objectmeta: %T.InstanceIDs returned nil: %w", kind, errNoCodec)
+	}
+	if empty {
+		return nil, fmt.Errorf("objectmeta: %T.InstanceIDs returned an empty %T: %w", kind, codec, errNoCodec)
 	}
 	return codec, nil
 }

@@ -228,7 +228,25 @@ func TestKindWithoutCodec(t *testing.T) {
 	t.Run("nil", testWithoutCodec[noKind])
 	t.Run("nil *Hasher", testWithoutCodec[nilHasher])
 	t.Run("nil *Hashids", testWithoutCodec[nilHashids])
+	t.Run("empty", func(t *testing.T) {
+		for _, id := range []fmt.Stringer{objectmeta.ID[emptyHasher](5), objectmeta.ID[emptyHashids](5)} {
+			_, err := json.Marshal(id)
+			assert.ErrorContains(t, err, "returned an empty *objectmeta.Hash")
+			assert.Panics(t, func() { _ = id.String() })
+		}
+		_, err := objectmeta.ParseID[emptyHasher]("x-abcdef")
+		assert.ErrorContains(t, err, "objectmeta_test.emptyHasher.InstanceIDs returned an empty *objectmeta.Hasher: build")
+		assert.NotErrorIs(t, err, objectmeta.ErrInvalidID)
+	})
 }
+
+type emptyHasher struct{}
+
+func (emptyHasher) InstanceIDs() objectmeta.Codec { return &objectmeta.Hasher{} }
+
+type emptyHashids struct{}
+
+func (emptyHashids) InstanceIDs() objectmeta.Codec { return &objectmeta.Hashids{} }
 
 func testWithoutCodec[K objectmeta.Kind](t *testing.T) {
 	var kind K

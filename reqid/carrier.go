@@ -69,6 +69,7 @@ func Extract(
 	}
 	c := &scopeContext{Context: ctx}
 	m.begin(ctx, &c.scope, &in)
+	c.scope.cloneStrings()
 	switch _, ok := single(in.id, m.maxLen); {
 	case ok || len(in.id) == 0:
 		return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 )
 
@@ -102,7 +103,16 @@ func Detach(ctx context.Context) context.Context {
 	c := &scopeContext{Context: context.Background()}
 	c.scope.inherit(s)
 	c.scope.id, c.scope.parent, c.scope.root = s.id, s.parent, s.root
+	c.scope.cloneStrings()
 	return c
+}
+
+// cloneStrings is for servers such as fasthttp, which reuse the memory of their strings after a
+// request.
+func (s *scope) cloneStrings() {
+	for _, text := range []*string{&s.id, &s.parent, &s.root, &s.traceparent, &s.tracestate, &s.baggage} {
+		*text = strings.Clone(*text)
+	}
 }
 
 func (s *scope) inherit(from *scope) {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // Middleware gives every request an ID. The handlers inside find it by [FromContext], in the log
@@ -33,7 +35,11 @@ import (
 //
 //	ModifyResponse: func(r *http.Response) error { r.Header.Del("X-Request-ID"); return nil },
 //
-// It costs at most 3 allocations a request. What Middleware returns panics if it is given a nil
+// If the upstream sends a 1xx answer first, ReverseProxy removes all headers that were there
+// before, this one too, and the client gets no ID.
+//
+// It costs at most 3 allocations a request, one more with [Chain], and one for each of tracestate
+// and baggage that comes in several lines. What Middleware returns panics if it is given a nil
 // handler.
 //
 // [httputil.ReverseProxy]: https://pkg.go.dev/net/http/httputil#ReverseProxy
@@ -145,16 +151,17 @@ func (c *config) begin(ctx context.Context, s *scope, in *inbound) {
 
 // trace returns the trace ID to adopt: that of the span in ctx or else the inbound one. A stranger
 // does not choose it, also not by way of a tracer that goes on with the stranger's trace.
-func (c *config) trace(ctx context.Context, in *inbound) string {
-	inbound := new(scope).readTrace(in)
+func (c *config) trace(ctx context.Context, in *inbound) (id string) {
 	if c.span != nil {
-		id := c.span(ctx)
-		if Valid(id) && !isZero(id) && !(in.untrusted && id == inbound) {
+		// A tracer may read a traceparent that is refused here, so any that has the ID counts.
+		sent := func(traceparent string) bool { return strings.Contains(traceparent, id) }
+		if id = c.span(ctx); Valid(id) && !isZero(id) &&
+			!(in.untrusted && slices.ContainsFunc(in.traceparent, sent)) {
 			return id
 		}
 	}
 	if in.untrusted {
 		return ""
 	}
-	return inbound
+	return new(scope).readTrace(in)
 }

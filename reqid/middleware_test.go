@@ -255,6 +255,12 @@ func TestSpanMakesBothIDsTheSameAtTheFirstHop(t *testing.T) {
 		{"a stranger, a trace of our own", traced, []reqid.MiddlewareOption{span(own), nobody},
 			own},
 		{"a stranger's trace", traced, []reqid.MiddlewareOption{span(specTrace), nobody}, ""},
+		{"a stranger's trace, of which a tracer takes the first",
+			http.Header{"Traceparent": {traceParent, "x"}},
+			[]reqid.MiddlewareOption{span(specTrace), nobody}, ""},
+		{"a stranger's trace of a version to come, far too long",
+			http.Header{"Traceparent": {"01" + traceParent[2:] + "-" + strings.Repeat("x", 600)}},
+			[]reqid.MiddlewareOption{span(specTrace), nobody}, ""},
 		{"a stranger, no span", traced, []reqid.MiddlewareOption{span(""), nobody}, ""},
 	}
 	for _, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 // An Option changes how [Middleware] and [Extract] work. A nil Option is skipped.
@@ -86,16 +87,23 @@ func isToken(s string) bool {
 func isReserved(canonical string) bool {
 	switch canonical {
 	case headerRoot, headerTraceParent, headerTraceState, headerBaggage,
-		"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host",
-		"Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Set-Cookie", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade":
+		"Age", "Allow", "Authorization", "Cache-Control", "Connection", "Cookie", "Date", "Etag",
+		"Expect", "Expires", "Forwarded", "From", "Host", "Keep-Alive", "Last-Modified", "Link",
+		"Location", "Origin", "Pragma", "Range", "Referer", "Retry-After", "Server", "Set-Cookie",
+		"Strict-Transport-Security", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent",
+		"Vary", "Via", "Www-Authenticate":
 		return true
+	}
+	for _, family := range []string{"Accept", "Access-Control-", "Content-", "If-", "Proxy-", "Sec-"} {
+		if strings.HasPrefix(canonical, family) {
+			return true
+		}
 	}
 	return false
 }
 
 // MaxLen sets the longest inbound ID that is adopted, in bytes; the default is 128. It panics if n
-// is not between 1 and 128. IDs made here are not affected.
+// is not between 1 and 128. IDs made here and the trace-id of [AdoptTrace] are not affected.
 func MaxLen(n int) Option {
 	if n < 1 || n > maxIDLength {
 		panic(fmt.Sprintf("reqid: MaxLen(%d): must be between 1 and %d", n, maxIDLength))

@@ -52,20 +52,21 @@ func (s *scope) readTrace(in *inbound) (traceID string) {
 // list returns several header lines as the one list that they are (RFC 9110, 5.3), or "" if that
 // cannot be sent on.
 func list(values []string, longest int) string {
-	if s := strings.Join(values, ","); sendable(s, longest) {
+	// A tab may stand between items, but gRPC does not send it.
+	if s := strings.ReplaceAll(strings.Join(values, ","), "\t", " "); sendable(s, longest) {
 		return s
 	}
 	return ""
 }
 
-// sendable reports whether s can stand in a header as it is. net/http would refuse the whole
-// request otherwise.
+// sendable reports whether s can stand in a header as it is. net/http and gRPC would refuse the
+// whole request otherwise.
 func sendable(s string, longest int) bool {
 	if len(s) > longest {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; (c < ' ' || '~' < c) && c != '\t' {
+		if c := s[i]; c < ' ' || '~' < c {
 			return false
 		}
 	}

@@ -100,6 +100,9 @@ func (t TraceParent) String() string {
 	return "00-" + t.traceID + "-" + t.parentID + "-0" + string('0'+rune(t.flags))
 }
 
+// MarshalText returns String, for JSON and logs. It never fails.
+func (t TraceParent) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
 func isLowerHex(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || '9' < c) && (c < 'a' || 'f' < c) {

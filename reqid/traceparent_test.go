@@ -1,6 +1,7 @@
 package reqid_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -170,4 +171,12 @@ func FuzzParseTraceParent(f *testing.F) {
 			t.Fatalf("round trip of %q: got %v and %v, want %v", s, again, err, got)
 		}
 	})
+}
+
+func TestTraceParentInJSON(t *testing.T) {
+	tp, err := reqid.ParseTraceParent(traceParent)
+	require.NoError(t, err)
+	data, err := json.Marshal([]reqid.TraceParent{tp, {}})
+	require.NoError(t, err)
+	assert.Equal(t, `["`+traceParent+`",""]`, string(data))
 }

@@ -326,3 +326,22 @@ func TestDeadlineInThePastLeavesTheStartHooksAMoment(t *testing.T) {
 		assert.True(t, told, "the platform was not told")
 	})
 }
+
+// A platform repeats its notice. Each repeat names the same time, and changes nothing.
+func TestBeforeThatIsRepeatedChangesNothing(t *testing.T) {
+	for _, repeats := range []int{0, 10} {
+		bubble(t, fmt.Sprintf("%d times", repeats), func(t *testing.T) {
+			gs := newService(t, shutdown.Delay(5*sec))
+			gs.component("serves", untilStopped)
+			gs.start()
+			notice := shutdown.Before(time.Now().Add(4*sec), nil)
+			gs.Shutdown(notice)
+			for range repeats {
+				time.Sleep(100 * ms)
+				gs.Shutdown(notice)
+			}
+			require.NoError(t, gs.Wait())
+			assert.Equal(t, 1500*ms, delayed(gs.Report()))
+		})
+	}
+}

@@ -36,7 +36,7 @@ func (s *stop) end(st stage, begun time.Time) time.Time {
 	case kindClose:
 		return earliest(inGrace, begun.Add(min(closeWait, grace.Sub(begun)/2)))
 	case kindLinger:
-		return earliest(inGrace, begun.Add(min(s.gs.linger, grace.Sub(begun)/2)))
+		return earliest(inGrace, begun.Add(min(max(s.gs.linger, leastLinger), grace.Sub(begun)/2)))
 	case kindRelease: // managers always get to release what they hold
 		return latest(begun.Add(guard.Notice), earliest(tail, begun.Add(cutTime)))
 	case kindObservers:

@@ -2,6 +2,7 @@ package shutdown_test
 
 import (
 	"context"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -174,4 +175,26 @@ func TestStopDeadline(t *testing.T) {
 		}
 		assert.Zero(t, shutdown.StopDeadline(t.Context()), "of any other context")
 	})
+}
+
+// Package net has a timer of its own for the deadline of a context. It may fire first.
+func TestTimeoutOfTheNetworkIsErrTimeout(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"its own": sec, "of all": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for range 100 {
+					gs := newService(t, shutdown.Grace(2*sec))
+					gs.callbacks(shutdown.Callback{
+						Name: "flush", Timeout: timeout,
+						Func: func(ctx context.Context) error {
+							deadline, _ := ctx.Deadline()
+							time.Sleep(time.Until(deadline))
+							return os.ErrDeadlineExceeded
+						},
+					})
+					require.ErrorIs(t, gs.stop(), shutdown.ErrTimeout)
+				}
+			})
+		})
+	}
 }

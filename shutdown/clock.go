@@ -13,6 +13,7 @@ import (
 // deadline of a reason, or by that of the outer service.
 type clock struct {
 	config config
+	begun  time.Time
 
 	mu       sync.Mutex
 	delay    time.Duration
@@ -25,7 +26,7 @@ type clock struct {
 func (c *clock) begin(cfg config, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.config = cfg
+	c.config, c.begun = cfg, now
 	c.delay = cfg.delay
 	c.graceEnd = now.Add(cfg.grace)
 	c.tailEnd = c.graceEnd.Add(cfg.tail)
@@ -64,10 +65,13 @@ const leastRest = 100 * time.Millisecond
 // Tail, is left for steps that have not begun by then.
 func (c *clock) tighten(t time.Time) {
 	now := time.Now()
+	if _, _, tail := c.ends(); !t.Before(tail) { // a notice is often repeated
+		return
+	}
 	rest := max(t.Sub(now), leastRest)
 	tail := min(c.config.tail, rest/4)
 	grace := rest - tail
-	c.move(min(c.config.delay, grace/2), now.Add(grace), now.Add(rest))
+	c.move(now.Sub(c.begun)+grace/2, now.Add(grace), now.Add(rest))
 }
 
 func (c *clock) move(delay time.Duration, graceEnd, tailEnd time.Time) (earlier bool) {
@@ -87,11 +91,15 @@ func (c *clock) move(delay time.Duration, graceEnd, tailEnd time.Time) (earlier 
 func (gs *GracefulShutdown) waitFor(call *guard.Call, end func() time.Time) bool {
 	for {
 		moved := gs.clock.changes()
+		until := latest(end(), time.Now())
 		select {
 		case <-call.Done():
 			return true
-		case <-time.After(time.Until(end())):
-			return isClosed(call.Done())
+		case <-time.After(time.Until(until)):
+			if time.Since(until) < guard.Notice {
+				return isClosed(call.Done())
+			}
+			return call.WaitFor(guard.Notice) // it was as suspended as this goroutine
 		case <-moved:
 		}
 	}

@@ -3,22 +3,27 @@ package shutdown
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
 )
 
 // A component is a function that runs until it is told to stop.
 type component struct {
-	serves string // "api on 127.0.0.1:80", if GoHTTP or GoGRPC has added it
-	name   string
-	run    func(context.Context) error
-	step   *step         // the step that waits for it
-	told   chan struct{} // closed when it is told to stop, not by its context; may be nil
-	done   chan struct{} // nil before launch; closed when run has returned
-	err    error         // nil or a *ComponentError; readable after done
+	name string
+	run  func(context.Context) error
+	step *step         // the step that waits for it
+	told chan struct{} // closed when it is told to stop, not by its context; may be nil
+	done chan struct{} // nil before launch; closed when run has returned
+	err  error         // nil or a *ComponentError; readable after done
+
+	// If GoHTTP or GoGRPC has added it:
+	serves   string // "api on 127.0.0.1:80"
+	listener net.Listener
 }
 
 // Go adds a component: a part of the service that goes on until it is stopped, such as a consumer,
@@ -64,6 +69,9 @@ func (gs *GracefulShutdown) addComponent(c *component) {
 func (gs *GracefulShutdown) launch(c *component) {
 	c.done = make(chan struct{})
 	gs.components++
+	if l, ok := c.listener.(*heldListener); ok {
+		l.expectAccept()
+	}
 	guard.Then(gs.ctx, "shutdown/"+c.name,
 		func() error { return c.run(gs.ctx) },
 		func(err error) { gs.componentEnded(c, find(err, context.Cause(gs.ctx))) })
@@ -81,8 +89,7 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 		s := c.step
 		s.components = slices.DeleteFunc(s.components, func(other *component) bool { return other == c })
 		if len(s.components) == 0 {
-			gs.removeLocked(s)
-			gs.servers = slices.DeleteFunc(gs.servers, func(srv *server) bool { return srv.step == s })
+			gs.forgetLocked(s)
 		}
 	}
 	gs.mu.Unlock()
@@ -95,6 +102,34 @@ func (gs *GracefulShutdown) componentEnded(c *component, f finding) {
 		}
 	}
 	close(c.done) // last: the stop may end with it, and observers hear nothing after that
+}
+
+// forgetLocked removes a step whose components have ended. That of a server stays until its
+// requests in flight are answered: Serve returns as soon as the owner has called Shutdown.
+func (gs *GracefulShutdown) forgetLocked(s *step) {
+	i := slices.IndexFunc(gs.servers, func(srv *server) bool { return srv.step == s })
+	if i < 0 {
+		gs.removeLocked(s)
+		return
+	}
+	srv := gs.servers[i]
+	if srv.http == nil || srv.http.conns.busy() == 0 {
+		gs.removeLocked(s)
+		gs.servers = slices.Delete(gs.servers, i, i+1)
+		return
+	}
+	go func() { // ends with the last request, or when the stop begins
+		select {
+		case <-time.After(connsTick):
+		case <-gs.draining:
+			return
+		}
+		gs.mu.Lock()
+		defer gs.mu.Unlock()
+		if len(s.components) == 0 && !gs.isDraining() {
+			gs.forgetLocked(s)
+		}
+	}()
 }
 
 // waitForComponents is the run of a step that waits for components. If several listeners of a
@@ -135,7 +170,7 @@ func everyLeaf(err, cause error, ok func(error) bool) bool {
 		if left--; left < 0 {
 			return false
 		}
-		if cause != nil && reflect.TypeOf(cause).Comparable() && err == cause { // see above
+		if cause != nil && reflect.ValueOf(cause).Comparable() && err == cause { // see above
 			return true
 		}
 		switch e := err.(type) { // see above

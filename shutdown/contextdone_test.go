@@ -60,3 +60,29 @@ func TestContextDone(t *testing.T) {
 			func() { shutdown.ContextDone("c", nil) })
 	})
 }
+
+// Whatever the methods of a user's context do, nothing ends the process, and the stop goes on.
+func TestContextDoneOfAContextThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		ctx := newUserContext()
+		ctx.done = func() <-chan struct{} { return done }
+		ctx.err = func() error {
+			select {
+			case <-done:
+				panic("Err")
+			default:
+				return nil
+			}
+		}
+		gs := newService(t)
+		gs.managers(shutdown.ContextDone("lease", ctx))
+		flushed := gs.flushing()
+		gs.start()
+		close(done)
+		require.NoError(t, gs.Wait())
+		assert.True(t, flushed.Load())
+		var panicked *shutdown.PanicError
+		assert.ErrorAs(t, gs.Report().Reason, &panicked)
+	})
+}

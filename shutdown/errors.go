@@ -99,15 +99,16 @@ func (e *textError) Unwrap() error { return e.err }
 // A finding is what the stop knows of a user's error. The methods of the error are user code, so
 // they are called only for this.
 type finding struct {
-	err      error
-	text     string
-	panicked bool      // err is a panic
-	timeout  bool      // err Is ErrTimeout
-	late     bool      // the step's deadline had passed
-	skipped  bool      // the step was not begun
-	stopped  bool      // err says only that something was told to stop, see saysStopped
-	closed   bool      // err says only that a server was closed on purpose
-	before   *deadline // set if err is a reason with a deadline
+	err         error
+	text        string
+	panicked    bool      // err is a panic
+	timeout     bool      // err Is ErrTimeout
+	onlyTimeout bool      // err says only that time was up
+	late        bool      // the step's deadline had passed
+	skipped     bool      // the step was not begun
+	stopped     bool      // err says only that something was told to stop, see saysStopped
+	closed      bool      // err says only that a server was closed on purpose
+	before      *deadline // set if err is a reason with a deadline
 }
 
 // find inspects an error of a user or of a guarded call. cause is that of the context which the
@@ -139,6 +140,7 @@ func find(err, cause error) finding {
 	if guard.Within(guard.Moment, "shutdown/error", func() error {
 		asked.timeout = guard.Is(err, ErrTimeout)
 		asked.stopped, asked.closed = saysStopped(err, cause)
+		asked.onlyTimeout = everyLeaf(err, nil, func(err error) bool { return guard.Is(err, context.DeadlineExceeded) })
 		if d, ok := guard.AsType[*deadline](err); ok {
 			asked.before = d
 		}

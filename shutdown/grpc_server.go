@@ -14,8 +14,8 @@ type GRPCServer interface {
 // AddGRPCServer drains srv in [PhaseIngress]: it calls GracefulStop and, at the end of its time,
 // Stop, with an error that says that calls were cut. GracefulStop alone has no deadline: a stream
 // that never ends would hold it up forever. HTTP servers that pass calls to srv (its ServeHTTP) are
-// drained first, because GracefulStop would cut these calls. The errors are those of
-// [GracefulShutdown.AddServer].
+// drained first if they have the same phase, because GracefulStop would cut these calls. The errors
+// are those of [GracefulShutdown.AddServer].
 //
 // A connection that arrives just as the listener closes is lost; [GracefulShutdown.GoGRPC] keeps
 // it.
@@ -34,7 +34,7 @@ func (gs *GracefulShutdown) newGRPCServer(name string, srv GRPCServer) *server {
 	s := newServer(name, srv)
 	s.told = make(chan struct{})
 	s.step.run = func(ctx context.Context) error {
-		if err := gs.waitForGRPCOverHTTP(ctx); err != nil {
+		if err := gs.waitForGRPCOverHTTP(ctx, s.step.stage); err != nil {
 			return err
 		}
 		close(s.told)
@@ -48,10 +48,11 @@ func (gs *GracefulShutdown) newGRPCServer(name string, srv GRPCServer) *server {
 	return s
 }
 
-// waitForGRPCOverHTTP waits until the HTTP servers that have received gRPC calls have drained.
-func (gs *GracefulShutdown) waitForGRPCOverHTTP(ctx context.Context) error {
+// waitForGRPCOverHTTP waits until the HTTP servers of this stage that have received gRPC calls have
+// drained.
+func (gs *GracefulShutdown) waitForGRPCOverHTTP(ctx context.Context, current stage) error {
 	for _, s := range gs.servers { // these do not change during a stop
-		if s.http == nil || !s.http.sawGRPC.Load() || s.step.stage.phase > PhaseIngress {
+		if s.http == nil || !s.http.sawGRPC.Load() || s.step.stage != current {
 			continue
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -53,7 +54,7 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 		t.Skip("50,000 goroutines")
 	}
 	for _, tt := range hangs {
-		t.Run(tt.name, func(t *testing.T) {
+		bubble(t, tt.name, func(t *testing.T) {
 			gs, flushed, release := hangingService(t, tt.goroutines, tt.callbacks,
 				shutdown.Grace(2*sec), shutdown.Tail(20*sec))
 			defer release()
@@ -76,15 +77,17 @@ func TestStacksOfManyThatHangAreBoundedAndNameThem(t *testing.T) {
 
 // Who hangs in a later phase is in the profile that was taken for an earlier one, or has a row.
 func TestProfileIsTakenOnce(t *testing.T) {
-	gs, _, release := hangingService(t, 100, 3, shutdown.Grace(sec), shutdown.Tail(sec))
-	defer release()
-	require.NoError(t, gs.AddCallback(shutdown.Callback{
-		Name: "store", Phase: shutdown.PhaseStore, Func: hanging(t),
-	}))
-	gs.Shutdown(nil)
-	require.ErrorIs(t, gs.Wait(), shutdown.ErrTimeout)
-	assert.Equal(t, 1, strings.Count(string(gs.Report().Stacks), "goroutine profile: total"))
-	assert.Equal(t, shutdown.StateTimeout, row(t, gs.Report(), "store").State)
+	synctest.Test(t, func(t *testing.T) {
+		gs, _, release := hangingService(t, 100, 3, shutdown.Grace(sec), shutdown.Tail(sec))
+		defer release()
+		require.NoError(t, gs.AddCallback(shutdown.Callback{
+			Name: "store", Phase: shutdown.PhaseStore, Func: hanging(t),
+		}))
+		gs.Shutdown(nil)
+		require.ErrorIs(t, gs.Wait(), shutdown.ErrTimeout)
+		assert.Equal(t, 1, strings.Count(string(gs.Report().Stacks), "goroutine profile: total"))
+		assert.Equal(t, shutdown.StateTimeout, row(t, gs.Report(), "store").State)
+	})
 }
 
 // BenchmarkStopThatHangs measures by how much a stop exceeds Grace+Tail, and what it keeps.

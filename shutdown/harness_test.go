@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/internal/testproc"
 	"github.com/gracekit/gracekit/shutdown"
 )
 
@@ -34,12 +35,40 @@ var errTest = errors.New("test: some failure")
 
 // TestMain looks for goroutines that outlive the tests. (A synctest bubble looks for itself.)
 func TestMain(m *testing.M) {
+	testproc.Main(map[string]func(){"serves": serveUntilStop})
 	code := m.Run()
 	if leaked := leakedGoroutines(); code == 0 && leaked != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left:\n"+leaked)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// serveUntilStop is a process of its own. Its argument is Delay; GET /stop begins the stop.
+func serveUntilStop() {
+	delay, err := time.ParseDuration(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	gs := shutdown.New(shutdown.Delay(delay), shutdown.Linger(2*sec), shutdown.Grace(30*sec))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	gs.GoHTTP("api", &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stop" {
+			gs.Shutdown(nil)
+		}
+	})}, l)
+	gs.Go("says", func(ctx context.Context) error {
+		fmt.Println(l.Addr())
+		<-gs.Draining()
+		fmt.Println("stops")
+		return nil
+	})
+	if err := gs.Run(context.Background()); err != nil {
+		panic(err)
+	}
 }
 
 // leakedGoroutines returns the stacks of this package's goroutines. Those of a connection that was
@@ -515,8 +544,10 @@ func (c *conn) get(path string) (saysClose bool) {
 
 func (c *conn) expectClosed() {
 	c.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(20 * sec)) // fails if it is closed
 	_, err := c.r.ReadByte()
-	assert.Error(c.t, err, "the server has not closed the connection")
+	assert.Error(c.t, err)
+	assert.NotErrorIs(c.t, err, os.ErrDeadlineExceeded, "the server has not closed the connection")
 }
 
 // answers is a handler that answers with a text.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
@@ -15,6 +16,8 @@ import (
 
 // conns tracks the open connections of a server through its ConnState.
 type conns struct {
+	notes atomic.Int64 // so many states were noted
+
 	mu    sync.Mutex
 	open  map[net.Conn]conn
 	empty chan struct{} // made by whenEmpty; closed when the last one goes
@@ -45,6 +48,7 @@ func (c *conns) watch(next func(net.Conn, http.ConnState)) func(net.Conn, http.C
 func (c *conns) note(nc net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.notes.Add(1)
 	known, ok := c.open[nc]
 	adopted := known.adopted || !ok && state != http.StateNew
 	if state == http.StateClosed || state == http.StateHijacked || adopted && state == http.StateIdle {
@@ -84,13 +88,24 @@ func (c *conns) busy() int {
 
 const connsTick = 10 * time.Millisecond
 
-// linger is a lingerFunc that waits for active connections, too.
+// leastLinger is what a connection that was just accepted gets for its first request, also without
+// Linger: it may have waited in the listener's queue, with its request. The same goes for one that
+// is just active: net/http reads its request, and drops it if the server shuts down meanwhile.
+const leastLinger = 100 * time.Millisecond
+
+// linger is a lingerFunc that waits for active connections, too. It takes at most d if none was
+// just accepted.
 func (c *conns) linger(ctx context.Context, trigger time.Time, d time.Duration) {
+	begun := time.Now()
 	_ = c.wait(ctx, func(one conn) bool {
+		fresh := one.state == http.StateNew || d == 0 && one.state == http.StateActive
+		if fresh && time.Since(one.since) < leastLinger {
+			return true
+		}
 		if one.since.Before(trigger) {
 			one.since = trigger
 		}
-		return one.state == http.StateActive || time.Since(one.since) < d
+		return time.Since(begun) < d && (one.state == http.StateActive || time.Since(one.since) < d)
 	})
 }
 
@@ -103,16 +118,27 @@ func (c *conns) waitForAdopted(ctx context.Context) error {
 func (c *conns) wait(ctx context.Context, which func(conn) bool) error {
 	empty := c.whenEmpty()
 	for c.count(which) > 0 {
+		last, over := time.Now(), false
 		select {
 		case <-empty:
 			return nil
 		case <-time.After(connsTick):
 		case <-ctx.Done():
+			over = true
+		}
+		if time.Since(last) > suspension {
+			time.Sleep(suspension) // what came meanwhile is read first
+		}
+		if over {
 			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
+
+// suspension is the time after which a process that should have gone on was suspended, or got no
+// processor.
+const suspension = 10 * connsTick
 
 // closeUnused closes the connections that have never been used. net/http calls it when it shuts
 // down: from then on net/http would discard what such a connection sends, and yet wait five seconds

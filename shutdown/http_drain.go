@@ -36,8 +36,8 @@ func (h *leavingHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	gs, server := h.gs, h.server
 	dw := &drainWriter{ResponseWriter: w, gone: r.Context().Done(), goAway: goAwayOf(r)}
 	switch {
-	case server != nil && server.step.stage.phase > PhaseIngress:
-		dw.leave = server.ingress
+	case server != nil && server.step.stage.afterIngress():
+		dw.leave = server.leaving
 	case r.ProtoMajor >= 2:
 		dw.leave = gs.leaving
 	default:

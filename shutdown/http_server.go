@@ -39,20 +39,23 @@ func (gs *GracefulShutdown) newHTTPServer(name string, srv *http.Server) *server
 	s.told = make(chan struct{})
 	h := &httpServer{
 		gs: gs, srv: srv, step: s.step,
-		ingress: s.told, drained: make(chan struct{}),
+		ingress: s.told, drained: make(chan struct{}), leaving: make(chan struct{}),
 		conns: conns{open: make(map[net.Conn]conn)},
 	}
 	h.wrap()
 	base := srv.BaseContext
 	srv.BaseContext = func(l net.Listener) context.Context {
-		h.once.Do(func() { h.served.Store(true); h.wrap() })
+		h.once.Do(func() {
+			h.served.Store(true)
+			h.wrap()
+			srv.RegisterOnShutdown(h.conns.closeUnused) // not under our lock, as it takes one of srv
+		})
 		if base != nil {
-			return base(l)
+			return base(unwrapped(l))
 		}
 		return context.Background()
 	}
-	srv.RegisterOnShutdown(h.conns.closeUnused)
-	s.http, s.linger = h, h.conns.linger
+	s.http, s.conns = h, &h.conns
 	s.step.run, s.step.cut, s.step.waitingFor = h.drain, h.cut, h.waitingFor
 	return s
 }
@@ -64,6 +67,7 @@ type httpServer struct {
 	step    *step
 	ingress chan struct{} // closed by drain
 	drained chan struct{} // closed when drain has returned
+	leaving chan struct{} // in a phase after PhaseIngress: closed when clients should leave
 	conns   conns
 
 	connState, connContext uintptr // the functions that wrap has set

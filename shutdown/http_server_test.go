@@ -71,12 +71,15 @@ func TestServesDuringDelay(t *testing.T) {
 	entered, goOn := make(chan struct{}), make(chan struct{})
 	gs := newService(t)
 	release := gs.holdStop()
-	addr := gs.serveFunc(func(w http.ResponseWriter, r *http.Request) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	gs.serveOn(&http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(entered)
 			<-goOn
 		}
-	})
+	})}, l)
 	gs.start()
 	idle, slow := dial(t, addr), dial(t, addr)
 	assert.False(t, idle.get("/"), "before the trigger")
@@ -98,8 +101,8 @@ func TestServesDuringDelay(t *testing.T) {
 
 	release()
 	require.NoError(t, gs.Wait())
-	_, err := net.Dial("tcp", addr)
-	assert.Error(t, err, "still listening")
+	_, err = l.Accept()
+	assert.ErrorIs(t, err, net.ErrClosed, "still listening")
 }
 
 func TestRequestsInFlightAreAnswered(t *testing.T) {
@@ -213,7 +216,7 @@ func TestHTTPServerIsCutAtItsDeadline(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			entered, release := make(chan struct{}), make(chan struct{})
 			defer close(release)
-			gs := newService(t, shutdown.Grace(100*ms), shutdown.Linger(0))
+			gs := newService(t, shutdown.Grace(sec), shutdown.Linger(0))
 			addr := gs.serveFunc(func(http.ResponseWriter, *http.Request) {
 				entered <- struct{}{}
 				<-release
@@ -242,7 +245,7 @@ func TestHTTPServerIsCutAtItsDeadline(t *testing.T) {
 	}
 	t.Run("a stream of HTTP/2", func(t *testing.T) {
 		release := make(chan struct{})
-		gs := newService(t, shutdown.Grace(100*ms), shutdown.Linger(0))
+		gs := newService(t, shutdown.Grace(sec), shutdown.Linger(0))
 		handler := func(w http.ResponseWriter, _ *http.Request) {
 			w.(http.Flusher).Flush()
 			<-release

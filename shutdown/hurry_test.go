@@ -297,3 +297,21 @@ func TestHurryBeforeTheStartHooksLeavesThemTail(t *testing.T) {
 type slowText struct{ until <-chan struct{} }
 
 func (e slowText) Error() string { <-e.until; return "slow" }
+
+// A pause that Hurry leaves no time for is not a step that was skipped.
+func TestHurryInDelayEndsLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newService(t, shutdown.Delay(10*sec), shutdown.Linger(5*sec))
+		l := gs.serveInMemory(&http.Server{Handler: answers("ok")})
+		gs.start()
+		l.dial(t).get("/")
+		synctest.Wait()
+		gs.Shutdown(errTest)
+		time.Sleep(sec)
+		gs.Hurry()
+		require.NoError(t, gs.Wait())
+		for _, row := range gs.Report().Steps {
+			assert.Equal(t, shutdown.StateOK, row.State, row.Stage)
+		}
+	})
+}

@@ -21,7 +21,7 @@ func TestCloseOfAListenerIsCalledUnderGuard(t *testing.T) {
 	for way, misbehave := range waysToFail {
 		t.Run("Close/"+way, func(t *testing.T) {
 			release := makeRelease(t)
-			gs := newService(t, shutdown.Grace(300*ms), shutdown.Tail(300*ms), shutdown.Linger(0))
+			gs := newService(t, shutdown.Grace(300*ms), shutdown.Tail(20*sec), shutdown.Linger(0))
 			l := newListener()
 			defer l.Close()
 			flushed := gs.flushing()

@@ -29,6 +29,19 @@ func newGuardedListener(l net.Listener) *guardedListener {
 
 func (l *guardedListener) Close() error { return l.close() }
 
+// unwrapped returns the caller's listener if l is what GoHTTP has made of it.
+func unwrapped(l net.Listener) net.Listener {
+	switch l := l.(type) {
+	case *guardedListener:
+		return l.Listener
+	case *heldListener:
+		if l.owned {
+			return l.listener
+		}
+	}
+	return l
+}
+
 func (l *guardedListener) Accept() (net.Conn, error) {
 	var conn net.Conn
 	call := guard.Go(context.Background(), "shutdown/accept", func() (err error) {

@@ -77,8 +77,8 @@ type deadlineListener interface {
 	SetDeadline(time.Time) error
 }
 
-// A heldListener stops accepting when Delay is over. If it is owned, the queue of its socket is
-// then taken and the socket is closed; otherwise both are left to another process.
+// A heldListener stops accepting when it is held. If it is owned, the queue of its socket is then
+// taken and the socket is closed; otherwise both are left to another process.
 type heldListener struct {
 	listener deadlineListener
 	owned    bool
@@ -158,6 +158,13 @@ func (l *heldListener) leave() {
 	l.accepting--
 }
 
+// expectAccept makes hold wait for a server that is about to call Accept for the first time.
+func (l *heldListener) expectAccept() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acceptors = max(l.acceptors, 1)
+}
+
 func (l *heldListener) isHeld() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,6 +174,7 @@ func (l *heldListener) isHeld() bool {
 func (l *heldListener) Close() error {
 	l.onceClose.Do(func() { close(l.closed) })
 	err := closeGuarded(l.listener)
+	l.dropUnserved()
 	switch {
 	case !l.owned || !l.isHeld():
 		return err
@@ -176,18 +184,31 @@ func (l *heldListener) Close() error {
 	return nil
 }
 
+// dropUnserved closes what is in the queue if l is closed and no server has begun to accept.
+func (l *heldListener) dropUnserved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acceptors > 0 || !isClosed(l.closed) {
+		return
+	}
+	for _, conn := range l.queue {
+		_ = conn.Close() // of package net, see takeQueue
+	}
+	l.queue = nil
+}
+
 func (l *heldListener) Addr() net.Addr { return l.listener.Addr() }
 
 // closeWait is how long a server gets to call Accept again. It does so at once, unless it has ended
 // without closing its listener.
 const closeWait = time.Second
 
-// hold makes the held listeners stop accepting. It returns when the servers know of all connections
+// hold makes listeners stop accepting. It returns when the servers know of all connections
 // accepted, or ctx ends.
-func (gs *GracefulShutdown) hold(ctx context.Context) error {
+func hold(ctx context.Context, listeners []*heldListener) error {
 	// Mark all first: two of them may share one socket, and so its deadline.
 	var used []*heldListener
-	for _, l := range gs.held {
+	for _, l := range listeners {
 		l.mu.Lock()
 		l.held = true
 		if l.acceptors > 0 {
@@ -195,7 +216,7 @@ func (gs *GracefulShutdown) hold(ctx context.Context) error {
 		}
 		l.mu.Unlock()
 	}
-	for _, l := range gs.held {
+	for _, l := range listeners {
 		guard.Then(ctx, "shutdown/close", l.hold, func(err error) {
 			l.failed = find(err, nil).err
 			close(l.taken)
@@ -220,7 +241,8 @@ func (l *heldListener) hold() error {
 	}
 	queue, err := takeQueue(l.listener)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.queue = queue
+	l.mu.Unlock()
+	l.dropUnserved()
 	return err
 }

@@ -15,22 +15,11 @@ import (
 func takeQueue(l deadlineListener) (queue []net.Conn, err error) {
 	raw, err := l.(syscall.Conn).SyscallConn() // own has asked whether it is one
 	if err != nil {
-		return nil, errors.Join(err, closeGuarded(l))
+		return nil, errors.Join(err, l.Close())
 	}
 	var fds []int
-	_ = raw.Control(func(socket uintptr) {
-		for {
-			fd, _, err := syscall.Accept(int(socket)) // the socket does not block
-			switch err {
-			case nil:
-				fds = append(fds, fd)
-			case syscall.EINTR, syscall.ECONNABORTED:
-			default: // EAGAIN: it is empty
-				return
-			}
-		}
-	})
-	err = closeGuarded(l)
+	_ = raw.Control(func(socket uintptr) { fds = acceptQueued(int(socket)) })
+	err = l.Close() // of package net
 	for _, fd := range fds {
 		syscall.CloseOnExec(fd)
 		f := os.NewFile(uintptr(fd), "accepted")

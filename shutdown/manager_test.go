@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,4 +209,23 @@ func TestRelease(t *testing.T) {
 		_, ok := errors.AsType[*shutdown.PanicError](err)
 		assert.True(t, ok)
 	})
+}
+
+// Start says which manager could not be released, and how.
+func TestReleaseThatFailsAfterAFailedStartIsNamed(t *testing.T) {
+	for way, release := range map[string]func(){
+		"panics": func() { panic("boom") },
+		"exits":  runtime.Goexit,
+	} {
+		bubble(t, way, func(t *testing.T) {
+			gs := newService(t)
+			gs.managers(&manager{name: "lease", release: release},
+				&manager{name: "broken", start: func(context.Context, func(error)) error { return errTest }})
+			err := gs.Start(t.Context())
+			assert.ErrorIs(t, err, errTest)
+			assert.ErrorContains(t, err, "shutdown: Release of manager lease: ")
+			var panicked *shutdown.PanicError
+			assert.Equal(t, way == "panics", errors.As(err, &panicked))
+		})
+	}
 }

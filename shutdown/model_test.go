@@ -667,16 +667,19 @@ func (c clock) earliest(other clock) clock {
 // clockAt is the clock at a time of the stop, after what has brought its ends nearer.
 func (m *model) clockAt(now time.Duration) clock {
 	c := clock{m.delay, m.trigger + m.grace, m.trigger + m.grace + m.tail}
-	for _, at := range m.hurryAt {
-		if m.trigger <= at && at <= now {
+	for _, at := range slices.Compact(m.moves()) {
+		if at < m.trigger || now < at {
+			continue
+		}
+		if slices.Contains(m.hurryAt, at) {
 			c = c.earliest(clock{0, at, at + max(m.tail, 2*mostNotice)})
 		}
-	}
-	for _, a := range m.asks {
-		if deadline, ok := m.before[a.name]; ok && m.trigger <= a.at && a.at <= now {
-			rest := max(leastRest, deadline-a.at)
-			grace := rest - min(m.tail, rest/4)
-			c = c.earliest(clock{min(m.delay, grace/2), a.at + grace, a.at + rest})
+		for _, a := range m.asks {
+			if deadline, ok := m.before[a.name]; ok && a.at == at && deadline < c.tail {
+				rest := max(leastRest, deadline-at)
+				grace := rest - min(m.tail, rest/4)
+				c = c.earliest(clock{at - m.trigger + grace/2, at + grace, at + rest})
+			}
 		}
 	}
 	return c

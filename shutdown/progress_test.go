@@ -48,6 +48,11 @@ func TestProgress(t *testing.T) {
 			gs.callback("a", 100, sleep(4*sec))
 			gs.callback("b", 200, sleep(4*sec))
 		}, []string{"a, 1s of 25s", "b, 6s of 25s"}},
+		{"many", nil, func(gs service) {
+			for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+				gs.callback(name, 100, sleep(3*sec))
+			}
+		}, []string{"a; b; c; d; e; 2 more, 1s of 25s"}},
 		{"a component", nil, func(gs service) {
 			gs.component("consumer", func(ctx context.Context) error {
 				<-ctx.Done()

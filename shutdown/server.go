@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gracekit/gracekit/internal/guard"
@@ -21,7 +20,7 @@ type server struct {
 	step      *step
 	http      *httpServer   // nil for others
 	told      chan struct{} // closed when it is told to stop; nil if that is not known
-	linger    lingerFunc    // nil if its connections are not known
+	conns     *conns        // nil if they are not known
 	listeners []net.Listener
 	serve     func(net.Listener) error
 }
@@ -38,11 +37,10 @@ type serverOption func(*step)
 func (f serverOption) applyTo(s *step) { f(s) }
 
 // InPhase makes a server of [GracefulShutdown.GoHTTP] or [GracefulShutdown.GoGRPC] drain in phase p
-// instead of [PhaseIngress]. In a later phase it still accepts until then: an admin server in
-// PhaseFlush can show the metrics of the stop. What waits in its listener's queue when that is
-// closed is lost. The other functions return an error for InPhase, because the Serve given to
-// [GracefulShutdown.Go] is waited for in PhaseWork, which may come before p. It panics if p is not
-// positive.
+// instead of [PhaseIngress]. In a later phase it still accepts until then, and gets its Linger
+// then: an admin server in PhaseFlush can show the metrics of the stop. The other functions return
+// an error for InPhase, because the Serve given to [GracefulShutdown.Go] is waited for in
+// PhaseWork, which may come before p. It panics if p is not positive.
 func InPhase(p Phase) ServerOption {
 	if p <= 0 {
 		panic(fmt.Sprintf("shutdown: InPhase(%d): must be positive", int(p)))
@@ -62,10 +60,10 @@ func DrainTimeout(d time.Duration) ServerOption {
 
 // GoHTTP serves l with srv from Start on, or at once after Start, and drains srv when the service
 // stops, as [GracefulShutdown.AddHTTPServer] does. But a TCP or Unix listener is closed as soon as
-// Delay is over, unless there is an [InPhase] after PhaseIngress, and the connections in its queue
-// are still served. The end of Serve is waited for in the same phase, and an error of Serve
-// requests the shutdown. GoHTTP serves TLS if srv.TLSConfig has Certificates, GetCertificate or
-// GetConfigForClient. A second call for the same server adds a listener; only the first may have
+// Delay is over (with an [InPhase] after PhaseIngress, when that phase begins), and the connections
+// in its queue are still served. The end of Serve is waited for in the same phase, and an error of
+// Serve requests the shutdown. GoHTTP serves TLS if srv.TLSConfig has Certificates, GetCertificate
+// or GetConfigForClient. A second call for the same server adds a listener; only the first may have
 // options.
 //
 // GoHTTP takes over l, and closes it if it returns an error: [ErrShuttingDown] after the trigger,
@@ -79,10 +77,15 @@ func (gs *GracefulShutdown) GoHTTP(name string, srv *http.Server, l net.Listener
 			return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
 		})
 		s.serve = func(l net.Listener) error {
+			serve := srv.Serve
 			if withTLS() {
-				return srv.ServeTLS(l, "", "")
+				serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
 			}
-			return srv.Serve(l)
+			err := serve(l)
+			if err == http.ErrServerClosed && !s.http.served.Load() { // net/http does not wrap it
+				return errors.New("shutdown: the server was closed before it could serve")
+			}
+			return err
 		}
 		return s
 	}
@@ -101,7 +104,7 @@ func (gs *GracefulShutdown) GoGRPC(name string, srv interface {
 		s := gs.newGRPCServer(name, srv)
 		silent := silentConns{conns: conns{open: make(map[net.Conn]conn)}}
 		drain := s.step.run
-		s.linger = silent.linger
+		s.conns = &silent.conns
 		s.step.run = func(ctx context.Context) error { silent.close(); return drain(ctx) }
 		s.serve = func(l net.Listener) error { return srv.Serve(silentListener{l, &silent}) }
 		return s
@@ -129,8 +132,11 @@ func (gs *GracefulShutdown) goServe(
 		l := gs.own(l, s)
 		s.listeners = append(s.listeners, l)
 		gs.addComponent(&component{
-			name: name, serves: name + " on " + address, step: s.step, told: s.told,
-			run: func(context.Context) error { return s.serve(l) },
+			name: name, serves: name + " on " + address, step: s.step, told: s.told, listener: l,
+			run: func(context.Context) error {
+				defer l.Close() // Serve may fail before it looks at l
+				return s.serve(l)
+			},
 		})
 		return nil
 	})
@@ -140,23 +146,30 @@ func (gs *GracefulShutdown) goServe(
 	return err
 }
 
-// own wraps l so that its queue is taken and it is closed when Delay is over. It does not if s
-// drains later than PhaseIngress, if HoldListener has wrapped l, or if l gives no access to its
-// socket.
+// own wraps l so that its queue is taken and it is closed when Delay is over, or when the phase of
+// s begins if that is later than PhaseIngress. It does not if HoldListener has wrapped l, or if l
+// is not of package net: another type may do something in its Accept.
 func (gs *GracefulShutdown) own(l net.Listener, s *server) net.Listener {
-	if _, held := l.(*heldListener); held {
+	var d deadlineListener
+	switch known := l.(type) {
+	case *heldListener:
+		if s.step.stage.afterIngress() { // closeInPhase holds it
+			gs.held = slices.DeleteFunc(gs.held, func(l *heldListener) bool { return l == known })
+		}
 		return l
-	}
-	if s.step.stage.phase > PhaseIngress {
-		return newGuardedListener(l)
-	}
-	d, ok := l.(deadlineListener)
-	if _, raw := l.(syscall.Conn); !ok || !raw {
+	case *net.TCPListener:
+		d = known
+	case *net.UnixListener:
+		d = known
+	default:
 		gs.log(slog.LevelWarn, "what waits in the listener's queue when it is closed will be lost",
 			slog.String("server", s.step.name), slog.String("listener", fmt.Sprintf("%T", l)))
 		return newGuardedListener(l)
 	}
 	owned := newHeldListener(d, true)
+	if s.step.stage.afterIngress() { // closeInPhase holds it
+		return owned
+	}
 	gs.held = slices.DeleteFunc(gs.held, func(l *heldListener) bool { return isClosed(l.closed) })
 	gs.held = append(gs.held, owned)
 	return owned
@@ -228,6 +241,9 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 	applyAll(s.step, opts)
 	drain := s.step.run
 	s.step.run = func(ctx context.Context) error {
+		if s.step.stage.afterIngress() {
+			gs.closeInPhase(ctx, s)
+		}
 		err := drain(ctx)
 		for _, l := range s.listeners { // if Serve was never called, it has not closed it
 			if closing := l.Close(); err == nil && hasBroken(closing) {
@@ -243,6 +259,25 @@ func (gs *GracefulShutdown) addServer(s *server, opts []ServerOption) {
 	gs.hasServed = true
 	gs.servers = append(gs.servers, s)
 	gs.steps = append(gs.steps, s.step)
+}
+
+// closeInPhase does for a server in a later phase what the stages "close" and "linger" do for the
+// others. It takes at most half of the time that there is.
+func (gs *GracefulShutdown) closeInPhase(ctx context.Context, s *server) {
+	if s.http != nil {
+		close(s.http.leaving)
+	}
+	var held []*heldListener
+	for _, l := range s.listeners {
+		if l, ok := l.(*heldListener); ok {
+			held = append(held, l)
+		}
+	}
+	end, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, min(time.Until(end)/2, closeWait+gs.linger))
+	defer cancel()
+	_ = hold(ctx, held)
+	s.conns.linger(ctx, stopOf(ctx).begun, gs.linger)
 }
 
 func applyAll(s *step, opts []ServerOption) {

@@ -130,7 +130,8 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	if ended {
 		gs.request(causeOf(ctx), "")
 	} else {
-		guard.Go(managersCtx, "shutdown/context", func() error { return gs.watchContext(ctx, managersCtx) })
+		request := func(reason error) { gs.request(reason, "") }
+		guard.Go(managersCtx, "shutdown/context", func() error { return watchContext(ctx, managersCtx, request) })
 	}
 	var failed *managed
 	for _, m := range gs.managers { // nothing is added while Start is in progress
@@ -164,7 +165,10 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 	gs.leaveOuter()
 	for _, m := range gs.managers {
 		if m.started {
-			err = errors.Join(err, guard.Within(guard.Moment, m.label(), m.release))
+			if f := find(guard.Within(guard.Moment, m.label(), m.release), nil); f.err != nil {
+				text := fmt.Sprintf("shutdown: Release of manager %s: %s", m.name, f.text)
+				err = errors.Join(err, &textError{text, f.err})
+			}
 		}
 		m.started = false
 	}
@@ -179,7 +183,7 @@ func (gs *GracefulShutdown) Start(ctx context.Context) error {
 func lookAt(ctx context.Context) (outer *GracefulShutdown, ended bool, err error) {
 	var found *GracefulShutdown
 	var why error
-	err = guard.Within(guard.Moment, "shutdown/context", func() error {
+	err = guard.Within(startWait, "shutdown/context", func() error {
 		found, _ = ctx.Value(outerKey{}).(*GracefulShutdown)
 		why = ctx.Err()
 		return nil
@@ -195,22 +199,23 @@ func lookAt(ctx context.Context) (outer *GracefulShutdown, ended bool, err error
 func causeOf(ctx context.Context) error {
 	var cause error
 	err := guard.Within(guard.Moment, "shutdown/context", func() error { cause = context.Cause(ctx); return nil })
-	if err != nil {
-		return err // and cause may still be written
+	if err != nil { // and cause may still be written
+		f := find(err, nil)
+		return &textError{"shutdown: the context that has ended: " + f.text, f.err}
 	}
 	return cause
 }
 
 // watchContext requests the shutdown when ctx ends, unless the managers' context ends first.
-// [context.AfterFunc] would call methods of ctx, too, some of them where the stop runs.
-func (gs *GracefulShutdown) watchContext(ctx, managers context.Context) error {
+// [context.AfterFunc] would call methods of ctx, too, some of them in goroutines without a guard.
+func watchContext(ctx, managers context.Context, request func(error)) error {
 	ended := ctx.Done()
 	if ended == nil { // it never ends
 		return nil
 	}
 	select {
 	case <-ended:
-		gs.request(causeOf(ctx), "")
+		request(causeOf(ctx))
 	case <-managers.Done():
 	}
 	return nil

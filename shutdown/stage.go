@@ -29,6 +29,7 @@ type stageRun struct {
 	stage  stage
 	begun  time.Time
 	end    time.Time
+	due    time.Time // end, or when that was moved to an earlier time
 	events chan event
 	left   int // steps that have neither returned nor been abandoned
 }
@@ -36,6 +37,9 @@ type stageRun struct {
 // runStage runs steps, all of one stage, at the same time. It returns when each has returned or was
 // abandoned.
 func (s *stop) runStage(steps []*step) {
+	if steps[0].stage.isPause() {
+		s.catchUp(s.seen)
+	}
 	r := &stageRun{
 		stop: s, stage: steps[0].stage, begun: time.Now(), left: len(steps),
 		events: make(chan event, 3*len(steps)), // buffered, so that a late step can send and end
@@ -77,6 +81,10 @@ func (s *stop) runStage(steps []*step) {
 			s.tellProgress()
 		}
 	}
+	if r.stage.isPause() {
+		s.catchUp(r.due)
+	}
+	s.seen = time.Now()
 	if r.stage.sharesTail() {
 		s.stagesLeft--
 	}
@@ -87,6 +95,7 @@ func (s *stop) runStage(steps []*step) {
 
 func (r *stageRun) setEnd() {
 	r.end = r.stop.end(r.stage, r.begun)
+	r.due = latest(r.end, time.Now())
 	r.gs.clock.setStage(r.end)
 }
 
@@ -96,7 +105,7 @@ func (r *stageRun) handle(ctx context.Context, e event) {
 	case t.done || t.cutting && e.kind != cut:
 		return
 	case t.cut != nil && (e.kind == obeyed || e.kind == expired):
-		t.cutting = true
+		t.cutting, t.said = true, e.found
 		r.cut(ctx, t)
 		return
 	case e.kind != returned && !r.stage.isPause(): // a pause that ends late is no fault of anybody's
@@ -106,6 +115,9 @@ func (r *stageRun) handle(ctx context.Context, e event) {
 		}
 		e.found = e.found.timedOut(took)
 		r.hangs = true
+	}
+	if t.cutting || e.found.skipped {
+		e.found = e.found.and(t.lastWords()...)
 	}
 	t.done = true
 	r.left--
@@ -162,7 +174,7 @@ func (r *stageRun) call(ctx context.Context, t *step) (release func()) {
 				found = find(err, nil)
 			}
 			e := event{step: t, found: found}
-			if found.err != nil && ctx.Err() != nil {
+			if found.err != nil && guard.Ended(ctx) {
 				e.kind = obeyed
 			}
 			r.events <- e

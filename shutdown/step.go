@@ -154,6 +154,29 @@ func (f finding) state() State {
 	return StateError
 }
 
+// lastWords returns what is to be said of a step that was cut or skipped: why its components have
+// failed, or else what its run has returned.
+func (t *step) lastWords() (words []finding) {
+	for _, c := range t.components {
+		if isClosed(c.done) && c.err != nil {
+			words = append(words, find(c.err, nil))
+		}
+	}
+	if words == nil && t.said.err != nil && !t.said.onlyTimeout {
+		words = append(words, t.said)
+	}
+	return words
+}
+
+// and adds what others say to f.
+func (f finding) and(others ...finding) finding {
+	for _, other := range others {
+		f.text += "; " + other.text
+		f.err = &textError{f.text, errors.Join(f.err, other.err)}
+	}
+	return f
+}
+
 func notCalled() finding {
 	err := fmt.Errorf("not called, no time was left: %w", ErrTimeout)
 	return finding{err: err, text: err.Error(), skipped: true}

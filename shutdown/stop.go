@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"runtime/pprof"
 	"slices"
 	"time"
@@ -27,8 +28,9 @@ type step struct {
 	components         []*component  // that run waits for
 	waitsForComponents bool          // run only waits for components; left out if none was launched
 
-	row           int  // in the report, from 1; 0 if it has none
-	cutting, done bool // used by its stageRun
+	row           int     // in the report, from 1; 0 if it has none
+	cutting, done bool    // used by its stageRun
+	said          finding // likewise: what run has returned after its deadline
 }
 
 // A stage is when a step is done. The steps of one stage are done at the same time.
@@ -61,6 +63,9 @@ func (s stage) sharesTail() bool {
 	return s.kind == kindStart || s.kind == kindPhase || s.kind == kindFinish
 }
 
+// afterIngress reports whether a server of this stage goes on accepting after Delay, until then.
+func (s stage) afterIngress() bool { return s.phase > PhaseIngress }
+
 // isPause reports whether its steps only let time pass: ending early is not a failure.
 func (s stage) isPause() bool { return s.kind >= kindDelay && s.kind <= kindLinger }
 
@@ -76,6 +81,7 @@ type stop struct {
 	gs     *GracefulShutdown
 	reason error
 	begun  time.Time
+	seen   time.Time       // when the last stage ended; before the first one, begun
 	ctx    context.Context // the parent of the context of every step
 
 	progress   *time.Timer   // when to tell what the stop is waiting for
@@ -126,8 +132,10 @@ func (s *stop) begin() {
 	}
 	gs.log(level, "shutdown begins", attrs...)
 
+	s.seen = s.begun
 	if settled != nil {
 		<-settled // a Start in progress sees the trigger and ends
+		s.seen = time.Now()
 	}
 	gs.tightenByOuter()
 	gs.mu.Lock()
@@ -150,7 +158,11 @@ func (s *stop) steps() []*step {
 		steps = append(steps, &step{stage: stage{kind: kindDelay}, run: untilOver})
 	}
 	if len(gs.held) > 0 {
-		steps = append(steps, &step{stage: stage{kind: kindClose}, run: gs.hold})
+		held := gs.held
+		steps = append(steps, &step{
+			stage: stage{kind: kindClose},
+			run:   func(ctx context.Context) error { return hold(ctx, held) },
+		})
 	}
 	if linger := s.lingering(); linger != nil {
 		steps = append(steps, linger)
@@ -190,10 +202,11 @@ func (s *stop) lingering() *step {
 	shared := slices.ContainsFunc(s.gs.held, func(l *heldListener) bool { return !l.owned })
 	var lingers []lingerFunc
 	for _, srv := range s.gs.servers {
+		queued := slices.ContainsFunc(srv.listeners, isHeld)
 		switch {
-		case d == 0 || srv.step.stage.phase > PhaseIngress:
-		case srv.linger != nil:
-			lingers = append(lingers, srv.linger)
+		case srv.step.stage.afterIngress() || d == 0 && !queued:
+		case srv.conns != nil:
+			lingers = append(lingers, srv.conns.linger)
 		case shared: // a connection that is not known may have been accepted a moment ago
 			lingers = append(lingers, lingerInFull)
 		}
@@ -209,11 +222,46 @@ func (s *stop) lingering() *step {
 	}}
 }
 
+func isHeld(l net.Listener) bool {
+	_, held := l.(*heldListener)
+	return held
+}
+
 func lingerInFull(ctx context.Context, _ time.Time, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():
 	}
+}
+
+// catchUp is called at a time that was due. If it is late, the process was suspended, and what its
+// clients have sent meanwhile is read before anything is closed. That takes 100ms, and up to a
+// second while there is something to read.
+func (s *stop) catchUp(due time.Time) {
+	if time.Since(due) <= suspension {
+		return
+	}
+	_, grace, _ := s.gs.clock.ends()
+	most := time.Now().Add(min(time.Second, time.Until(grace)/2))
+	for quiet := 0; quiet < 10; {
+		before := s.notes()
+		time.Sleep(connsTick)
+		if quiet++; s.notes() > before && time.Now().Before(most) {
+			quiet = 0
+		}
+	}
+}
+
+// notes returns how often a connection has had a new state.
+func (s *stop) notes() (n int64) {
+	s.gs.mu.Lock()
+	defer s.gs.mu.Unlock()
+	for _, srv := range s.gs.servers {
+		if srv.conns != nil {
+			n += srv.conns.notes.Load()
+		}
+	}
+	return n
 }
 
 // enter does what is due when a stage begins. Any stage may be missing, so each condition includes

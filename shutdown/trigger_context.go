@@ -1,6 +1,10 @@
 package shutdown
 
-import "context"
+import (
+	"context"
+
+	"github.com/gracekit/gracekit/internal/guard"
+)
 
 // ContextDone returns a manager that requests the shutdown when ctx ends, with its cause as the
 // reason. It panics if ctx is nil.
@@ -19,7 +23,6 @@ type contextDone struct {
 func (m contextDone) Name() string { return m.name }
 
 func (m contextDone) Start(ctx context.Context, request func(error)) error {
-	unwatch := context.AfterFunc(m.ctx, func() { request(causeOf(m.ctx)) })
-	context.AfterFunc(ctx, func() { unwatch() })
+	guard.Go(ctx, "shutdown/"+m.name, func() error { return watchContext(m.ctx, ctx, request) })
 	return nil
 }

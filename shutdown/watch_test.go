@@ -178,3 +178,18 @@ func TestDone(t *testing.T) {
 		assert.True(t, isDone(gs))
 	})
 }
+
+// One that is slow is not one that hangs: the calls still waiting are dropped, and nothing is said.
+func TestSlowWatchDoesNotFailTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := newService(t, shutdown.Watch(func(shutdown.Step) { time.Sleep(30 * ms) }))
+		for range 10 {
+			gs.callback("c", 0, returns(nil))
+		}
+		gs.start()
+		took, err := gs.timedStop()
+		require.NoError(t, err)
+		assert.LessOrEqual(t, took, 100*ms+notice)
+		time.Sleep(sec) // the call in progress
+	})
+}

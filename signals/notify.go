@@ -45,7 +45,8 @@ type notifier struct {
 	mu    sync.Mutex
 	asked bool
 
-	counted []arrival // the signals that asked and hurried; used by listen only
+	counted int       // the signals so far, without repeats; used by listen only
+	recent  []arrival // those within the window; used by listen only
 }
 
 type arrival struct {
@@ -121,24 +122,23 @@ func (n *notifier) listen() {
 // already stopping.
 func (n *notifier) count(sig os.Signal) {
 	now := time.Now()
-	for _, c := range n.counted {
-		if now.Sub(c.at) < n.forceWindow && same(sig, c.sig) {
-			return
-		}
+	n.recent = slices.DeleteFunc(n.recent, func(a arrival) bool { return now.Sub(a.at) >= n.forceWindow })
+	if slices.ContainsFunc(n.recent, func(a arrival) bool { return same(sig, a.sig) }) {
+		return
 	}
+	n.recent = append(n.recent, arrival{sig, now})
+	n.counted++
 	switch {
-	case len(n.counted) == 0:
+	case n.counted == 1:
 		cause := &Error{Signal: sig}
 		n.ask(cause)
 		n.control.Request(cause)
-	case len(n.counted) == 1 && n.secondHurries && n.control.Hurry():
+	case n.counted == 2 && n.secondHurries && n.control.Hurry():
 	case n.onForce != nil:
 		n.onForce(sig)
-		return
 	default:
 		exit(sig, n.control.Waiting)
 	}
-	n.counted = append(n.counted, arrival{sig, now})
 }
 
 // same reports whether two signals are equal. Those of a Source may have a type on which == panics.

@@ -34,8 +34,9 @@ type config struct {
 		Middlewares    []string      `yaml:"middlewares"`
 	} `yaml:"server"`
 	Shutdown struct {
-		Delay time.Duration `yaml:"delay"`
-		Grace time.Duration `yaml:"grace"`
+		Delay  time.Duration `yaml:"delay"`
+		Linger time.Duration `yaml:"linger"`
+		Grace  time.Duration `yaml:"grace"`
 	} `yaml:"shutdown"`
 	middleware.Config `yaml:",inline"`
 }
@@ -100,6 +101,8 @@ func (c *config) validate() error {
 		return fmt.Errorf("shutdown.grace is %v, must be positive", stop.Grace)
 	case stop.Delay < 0:
 		return fmt.Errorf("shutdown.delay is %v, must not be negative", stop.Delay)
+	case stop.Linger < 0:
+		return fmt.Errorf("shutdown.linger is %v, must not be negative", stop.Linger)
 	case s.RequestTimeout >= stop.Grace-stop.Delay: // the sum of the two could overflow
 		return fmt.Errorf("shutdown.grace is %v, must be more than shutdown.delay (%v) and server.requestTimeout (%v) together, or requests get cut",
 			stop.Grace, stop.Delay, s.RequestTimeout)

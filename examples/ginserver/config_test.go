@@ -44,6 +44,7 @@ func TestBadConfigs(t *testing.T) {
 		{"no body", "server: {maxBody: 0}", "server.maxBody is 0, must be positive"},
 		{"no grace", "shutdown: {grace: 0s}", "shutdown.grace is 0s, must be positive"},
 		{"negative delay", "shutdown: {delay: -1s}", "shutdown.delay is -1s, must not be negative"},
+		{"negative linger", "shutdown: {linger: -1s}", "shutdown.linger is -1s, must not be negative"},
 		{"no time to stop in", "shutdown: {delay: 20s}",
 			"shutdown.grace is 25s, must be more than shutdown.delay (20s) and server.requestTimeout (10s) together, or requests get cut"},
 		{"times without end", "shutdown: {delay: 2000000h}\nserver: {requestTimeout: 2000000h}",

@@ -28,8 +28,10 @@ import (
 // itself, until an answer tells them to leave.
 func TestSIGTERMUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, "limit: {perSecond: 1e6, burst: 1000000}")
+	// It lingers only until the clients have left, but they may not get to run for a while.
+	s := start(t, "limit: {perSecond: 1e6, burst: 1000000}\nshutdown: {linger: 10s}")
 	require.Equal(t, 201, s.createNote("x").status)
+	http.DefaultClient.CloseIdleConnections()
 	var answered, leaving atomic.Int64
 	var clients sync.WaitGroup
 	for range 20 {
@@ -127,9 +129,9 @@ func TestMetricsAnswerWhileTheStoreCloses(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	service, err := newService(cfg, log, gs.Draining())
 	require.NoError(t, err)
-	public, err := net.Listen("tcp", "127.0.0.1:0")
+	public, err := net.Listen("tcp", testproc.FreeAddress(t))
 	require.NoError(t, err)
-	private, err := admin.Listen("127.0.0.1:0")
+	private, err := admin.Listen(testproc.FreeAddress(t))
 	require.NoError(t, err)
 	assemble(gs, cfg, log, service, public, private)
 	require.NoError(t, gs.Start(t.Context()))
@@ -172,9 +174,9 @@ func TestPortInUse(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 	for _, flag := range []string{"-address", "-admin-address"} {
-		p := testproc.New(t, "main", "-config", writeConfig(t, "shutdown: {delay: 5s}"),
+		p := testproc.New(t, "main", "-config", writeConfig(t, "shutdown: {delay: 20s, grace: 40s}"),
 			"-address", "127.0.0.1:0", "-admin-address", "127.0.0.1:0", flag, taken.Addr().String())
-		stoptest.PortInUse(t, p, 5*time.Second)
+		stoptest.PortInUse(t, p, 20*time.Second)
 	}
 }
 

@@ -60,7 +60,10 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	log := slog.New(reqid.LogHandler(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
 
-	gs := shutdown.New(shutdown.Grace(cfg.Shutdown.Grace), shutdown.Delay(cfg.Shutdown.Delay), shutdown.Logger(log))
+	gs := shutdown.New(
+		shutdown.Grace(cfg.Shutdown.Grace), shutdown.Delay(cfg.Shutdown.Delay),
+		shutdown.Linger(cfg.Shutdown.Linger), shutdown.Logger(log),
+	)
 	service, err := newService(cfg, log, gs.Draining())
 	if err != nil {
 		return err

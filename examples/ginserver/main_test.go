@@ -42,7 +42,7 @@ func writeConfig(t *testing.T, text string) string {
 func start(t *testing.T, config string) *server {
 	t.Helper()
 	p := testproc.Start(t, "main", "-config", writeConfig(t, config),
-		"-address", "127.0.0.1:0", "-admin-address", "127.0.0.1:0")
+		"-address", testproc.FreeAddress(t), "-admin-address", "127.0.0.1:0")
 	addresses := p.Stderr.Await(`msg=listening url=(\S+) admin=(\S+) `)
 	return &server{Process: p, t: t, url: addresses[1], admin: addresses[2]}
 }

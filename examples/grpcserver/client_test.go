@@ -68,7 +68,7 @@ func TestClientGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	a, b := start(t, "-name", "a"), start(t, "-name", "b")
 	p := testproc.Start(t, "main", "client", "count", "-addr", a.addr+","+b.addr,
-		"-up-to", "500", "-pause", "2ms")
+		"-up-to", "500", "-pause", "10ms") // long enough for the signal to come before the end
 	line, _ := p.Stdout.Line()
 	first := map[string]*process{"1 from a": a, "1 from b": b}[line]
 	require.NotNil(t, first, line)

@@ -30,10 +30,10 @@ type process struct {
 	addr string
 }
 
-// start starts a server on a free port and returns when it is up.
+// start starts a server on a free address and returns when it is up.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := testproc.Start(t, "main", append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	p := testproc.Start(t, "main", append([]string{"-addr", testproc.FreeAddress(t)}, args...)...)
 	return &process{Process: p, addr: p.Stderr.Await(`msg=listening addr=(\S+) `)[1]}
 }
 

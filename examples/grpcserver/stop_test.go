@@ -55,7 +55,8 @@ func inTime(t *testing.T) context.Context {
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	const (
-		numbers  = 1500 // so that no stream is done before the stops
+		numbers  = 1500
+		pause    = 4 * time.Millisecond // so that no stream is done before the stops
 		counters = 9
 		adders   = 3
 	)
@@ -78,7 +79,7 @@ func TestStopUnderLoad(t *testing.T) {
 	begun.Add(counters)
 	for range counters {
 		streams.Go(func() {
-			assert.NoError(t, client.Counter{Client: demoClient, UpTo: numbers, Pause: time.Millisecond, Resumed: onResume,
+			assert.NoError(t, client.Counter{Client: demoClient, UpTo: numbers, Pause: pause, Resumed: onResume,
 				Each: func(resp *demo.CountResponse) {
 					mu.Lock()
 					servers[resp.GetServer()] = true
@@ -92,7 +93,7 @@ func TestStopUnderLoad(t *testing.T) {
 	begun.Wait()
 	for range adders {
 		streams.Go(func() {
-			sum, err := client.Adder{Client: demoClient, Numbers: numbers, Pause: time.Millisecond, Resumed: onResume}.Run(ctx)
+			sum, err := client.Adder{Client: demoClient, Numbers: numbers, Pause: pause, Resumed: onResume}.Run(ctx)
 			assert.NoError(t, err)
 			assert.EqualValues(t, numbers*(numbers+1)/2, sum)
 		})
@@ -185,7 +186,7 @@ func TestStreamThatIgnoresTheStopIsCut(t *testing.T) {
 	begun.Add(2)
 	for range 2 {
 		streams.Go(func() {
-			assert.NoError(t, client.Counter{Client: demoClient, UpTo: 1500, Pause: time.Millisecond,
+			assert.NoError(t, client.Counter{Client: demoClient, UpTo: 1500, Pause: 4 * time.Millisecond,
 				Each: func(resp *demo.CountResponse) {
 					if resp.GetNumber() == 1 {
 						begun.Done()
@@ -275,8 +276,8 @@ func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "5s")
-	stoptest.PortInUse(t, p, 5*time.Second)
+	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "20s")
+	stoptest.PortInUse(t, p, 20*time.Second)
 }
 
 // A waiting server has one call, and answers it when it is told to.

@@ -10,6 +10,7 @@ import (
 type config struct {
 	addr        string
 	delay       time.Duration
+	linger      time.Duration
 	grace       time.Duration
 	healthcheck bool
 }
@@ -21,6 +22,7 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
 	flags.DurationVar(&cfg.delay, "delay", 0, "how long to go on serving after the signal, while load balancers notice")
+	flags.DurationVar(&cfg.linger, "linger", 500*time.Millisecond, "how long idle connections get to make a last request")
 	flags.DurationVar(&cfg.grace, "grace", 25*time.Second, "how long stopping may take in all")
 	flags.BoolVar(&cfg.healthcheck, "healthcheck", false, "ask the server that runs at -addr whether it is ready, and exit with 0 or 1")
 
@@ -39,6 +41,8 @@ func parseFlags(args []string, w io.Writer) (config, error) {
 		return cfg, fmt.Errorf("-grace is %v, must be positive", cfg.grace)
 	case cfg.delay < 0:
 		return cfg, fmt.Errorf("-delay is %v, must not be negative", cfg.delay)
+	case cfg.linger < 0:
+		return cfg, fmt.Errorf("-linger is %v, must not be negative", cfg.linger)
 	case cfg.delay >= cfg.grace:
 		return cfg, fmt.Errorf("-delay is %v, which leaves nothing of -grace %v to stop in", cfg.delay, cfg.grace)
 	}

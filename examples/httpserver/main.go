@@ -60,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}, syscall.SIGHUP)
 	defer stopHandling()
 
-	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Logger(log))
+	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Delay(cfg.delay), shutdown.Linger(cfg.linger), shutdown.Logger(log))
 	store := new(store)
 	checks, err := newChecks(store)
 	if err != nil {

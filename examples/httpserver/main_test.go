@@ -36,7 +36,7 @@ type server struct {
 
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	args = append([]string{"-addr", "127.0.0.1:0"}, args...)
+	args = append([]string{"-addr", testproc.FreeAddress(t)}, args...)
 	p := testproc.Start(t, "main", args...)
 	return &server{Process: p, url: p.Stderr.Await(`msg=listening url=(\S+)/ `)[1]}
 }
@@ -56,7 +56,7 @@ func get(client *http.Client, url string) (string, error) {
 }
 
 func TestSIGTERMDuring200SlowRequests(t *testing.T) {
-	s := start(t)
+	s := start(t, "-linger", "10s") // for requests that are late on a busy machine
 	const clients = 200
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 	defer client.CloseIdleConnections()
@@ -257,6 +257,7 @@ func TestBadStart(t *testing.T) {
 		{"an argument", []string{"start"}, `httpserver: unexpected argument "start" (-help lists the flags)` + "\n"},
 		{"no grace", []string{"-grace", "0s"}, "httpserver: -grace is 0s, must be positive\n"},
 		{"negative delay", []string{"-delay", "-1s"}, "httpserver: -delay is -1s, must not be negative\n"},
+		{"negative linger", []string{"-linger", "-1s"}, "httpserver: -linger is -1s, must not be negative\n"},
 		{"too long a delay", []string{"-delay", "30s"}, "httpserver: -delay is 30s, which leaves nothing of -grace 25s to stop in\n"},
 	}
 	for _, tt := range tests {

@@ -92,6 +92,6 @@ func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "5s")
-	stoptest.PortInUse(t, p, 5*time.Second)
+	p := testproc.New(t, "main", "-addr", taken.Addr().String(), "-delay", "20s")
+	stoptest.PortInUse(t, p, 20*time.Second)
 }

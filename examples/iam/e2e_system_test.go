@@ -75,8 +75,9 @@ func startSystem(t *testing.T, bin, db string, redis redisServer, addrs []string
 	return s
 }
 
-// delay is how long a server that is to stop goes on, for its clients to leave.
-const delay = "300ms"
+// delay is how long a server that is to stop goes on, for its clients to leave. On a busy machine
+// they may come to that late.
+const delay = "2s"
 
 func (s *system) startAPI() {
 	s.api = startProcess(s.t, "apiserver", filepath.Join(s.bin, "apiserver"), append([]string{"-addr", s.apiAddr, "-feed", s.feedAddr, "-db", s.db,

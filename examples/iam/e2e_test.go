@@ -92,7 +92,7 @@ func testAuthorizedOnBoth(t *testing.T, s *system) {
 		}
 	}
 	status(http.StatusOK)
-	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": time.Now().Unix() + 2})
+	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": time.Now().Unix() + 5})
 	status(http.StatusUnauthorized)
 	s.must(s.login, http.StatusOK, "PUT", "/v1/secrets/"+secretID, object{"expires": 0})
 	status(http.StatusOK)

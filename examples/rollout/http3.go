@@ -69,7 +69,7 @@ func newHTTP3Client(traffic string, b *ownBalancer) client {
 	transport := &http3.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // each replica has made its own
 		QUICConfig: &quic.Config{ // UDP does not tell that a process is gone
-			HandshakeIdleTimeout: time.Second,
+			HandshakeIdleTimeout: 3 * time.Second,
 			MaxIdleTimeout:       3 * time.Second,
 			KeepAlivePeriod:      time.Second,
 		},

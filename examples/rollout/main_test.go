@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	// The race detector waits for a second at the exit by default, which is not the replicas' time.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	_ = flag.Set("test.parallel", "8") // the processes mostly wait; -parallel goes before it
+	_ = flag.Set("test.parallel", "4") // the processes mostly wait; -parallel goes before it
 	os.Exit(m.Run())
 }
 
@@ -45,21 +45,36 @@ func short(more ...string) []string {
 	}, more...)
 }
 
-func rollout(t *testing.T, args ...string) row {
-	t.Helper()
-	r, err := rolloutErr(t, args...)
-	require.NoError(t, err, "%v", r.Errors)
-	return r
-}
-
-func rolloutErr(t *testing.T, args ...string) (row, error) {
+// rollout returns no row if the experiment could not be made.
+func rollout(t *testing.T, args ...string) (row, error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	err := run(t.Context(), short(append(args, "-json", "-require")...), &stdout, &stderr)
 	var printed struct{ Rows []row }
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &printed))
-	require.Len(t, printed.Rows, 1, "%v\n%s", err, stderr.String())
+	if len(printed.Rows) == 0 {
+		require.Error(t, err)
+		return row{}, err
+	}
+	require.Len(t, printed.Rows, 1)
 	return printed.Rows[0], err
+}
+
+// rolloutInTime is rollout on a machine that keeps up with the load. Where a request takes fifty
+// times as long as its work, others take longer than a stop can wait.
+func rolloutInTime(t *testing.T, good func(row) bool, args ...string) row {
+	t.Helper()
+	const most = seconds(0.25)
+	for try := 1; ; try++ {
+		r, err := rollout(t, args...)
+		if r.Requests > 0 { // or there is no row
+			if good(r) {
+				return r
+			}
+			require.Greater(t, r.Slowest, most, "the machine has kept up, but %v: %+v", err, r)
+		}
+		require.Less(t, try, 3, "%v: %+v", err, r)
+	}
 }
 
 // Many at the same time: the processes mostly wait.
@@ -95,8 +110,8 @@ func TestGracekitLosesNothing(t *testing.T) {
 				skipUnlessInstalled(t, args[1])
 			}
 			t.Parallel()
-			r := rollout(t, append(args, "-stop", stopGracekit)...)
-			assert.Zero(t, r.Failures, r.Errors)
+			nothingLost := func(r row) bool { return r.Failures == 0 }
+			r := rolloutInTime(t, nothingLost, append(args, "-stop", stopGracekit)...)
 			assert.Equal(t, 2, r.Replacements)
 			assert.Positive(t, r.Requests)
 			assert.Positive(t, r.P99)
@@ -116,10 +131,9 @@ func skipUnlessInstalled(t *testing.T, via string) {
 // quic-go tells its clients to leave, and they do. It refuses what is on its way then, so a request
 // that cannot be sent twice is lost.
 func TestHTTP3ClientsAreToldToLeave(t *testing.T) {
-	r, _ := rolloutErr(t, "-traffic", trafficHTTP3, "-stop", stopGracekit)
-	assert.Equal(t, r.Failures, r.Kinds["GOAWAY"], r.Errors)
-	assert.Less(t, r.Failures, r.Requests/20)
-	assert.Less(t, r.StopMax, seconds(3))
+	rolloutInTime(t, func(r row) bool {
+		return r.Failures == r.Kinds["GOAWAY"] && r.Failures < r.Requests/20 && r.StopMax < 3
+	}, "-traffic", trafficHTTP3, "-stop", stopGracekit)
 }
 
 // An experiment that finds no failures anywhere would prove nothing.
@@ -139,12 +153,16 @@ func TestOtherWaysLoseRequests(t *testing.T) {
 	for _, args := range tests {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			t.Parallel()
-			r := rollout(t, append(args, "-replicas", "2", "-replacements", "4")...)
-			assert.Positive(t, r.Failures)
-			assert.NotEmpty(t, r.Errors)
-			if args[1] != stopKill {
-				assert.Positive(t, r.Kinds["refused"], r.Errors)
+			var r row
+			var err error
+			for range 3 { // which requests are lost is luck
+				r, err = rollout(t, append(args, "-replicas", "2", "-replacements", "4")...)
+				if r.Failures > 0 && (args[1] == stopKill || r.Kinds["refused"] > 0) {
+					assert.NotEmpty(t, r.Errors)
+					return
+				}
 			}
+			t.Errorf("got %d failures, %v, want some that were refused: %v", r.Failures, r.Errors, err)
 		})
 	}
 }

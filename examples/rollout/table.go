@@ -24,6 +24,7 @@ type row struct {
 	Kinds        map[string]int `json:"kinds,omitempty"` // how often requests were lost how
 	P50          seconds        `json:"p50Seconds"`      // of the requests that were answered
 	P99          seconds        `json:"p99Seconds"`
+	Slowest      seconds        `json:"slowestSeconds"`
 	QuietP50     seconds        `json:"quietP50Seconds"` // before the first replacement
 	QuietP99     seconds        `json:"quietP99Seconds"`
 	StopMean     seconds        `json:"stopMeanSeconds"` // from SIGTERM to the end of the process
@@ -41,6 +42,7 @@ func (r *row) summarize() {
 	r.Requests, r.Failures = r.during.requests(), r.during.failures
 	r.Kinds, r.Errors = r.during.kinds, r.during.errors
 	r.P50, r.P99 = inSeconds(r.during.percentile(50)), inSeconds(r.during.percentile(99))
+	r.Slowest = inSeconds(r.during.percentile(100))
 	r.QuietP50, r.QuietP99 = inSeconds(r.quiet.percentile(50)), inSeconds(r.quiet.percentile(99))
 	var sum time.Duration
 	for _, d := range r.stops {

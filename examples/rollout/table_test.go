@@ -146,5 +146,6 @@ func TestPercentile(t *testing.T) {
 		all.add(time.Duration(n), nil)
 	}
 	assert.EqualValues(t, 198, all.percentile(99))
+	assert.EqualValues(t, 200, all.percentile(100))
 	assert.EqualValues(t, 1, (&tally{latencies: all.latencies[:1]}).percentile(99))
 }

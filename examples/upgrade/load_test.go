@@ -157,12 +157,12 @@ func TestBadPrograms(t *testing.T) {
 		{"is no program", nil, func(s *service, _ string) { s.installScript("nonsense") }, `"fork/exec .*/server: exec format error"`},
 		{"is not there", nil, func(s *service, _ string) { require.NoError(s.t, os.Remove(s.path)) }, `"fork/exec .*/server: no such file or directory"`},
 		{
-			"hangs", []string{"-health-timeout", "500ms"}, func(s *service, _ string) { s.installScript("#!/bin/sh\nexec sleep 1000\n") },
-			`"it was not healthy within -health-timeout 500ms"`,
+			"hangs", []string{"-health-timeout", "5s"}, func(s *service, _ string) { s.installScript("#!/bin/sh\nexec sleep 1000\n") },
+			`"it was not healthy within -health-timeout 5s"`,
 		},
 		{
-			"is never healthy", []string{"-health-timeout", "2s"}, func(s *service, store string) { require.NoError(s.t, os.Remove(store)) },
-			`"(it was not healthy within -health-timeout 2s|it ended with exit status 1): .*503 Service Unavailable.*"`,
+			"is never healthy", []string{"-health-timeout", "5s"}, func(s *service, store string) { require.NoError(s.t, os.Remove(store)) },
+			`"(it was not healthy within -health-timeout 5s|it ended with exit status 1): .*503 Service Unavailable.*"`,
 		},
 		{
 			"says why it fails", nil, func(s *service, _ string) { s.installScript("#!/bin/sh\necho failed out of luck >&4\nexit 4\n") },

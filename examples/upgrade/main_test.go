@@ -58,7 +58,7 @@ func start(t *testing.T, args ...string) *service {
 
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := exec.Command(s.path, append([]string{"-addr", "127.0.0.1:0", "-pid-file", s.pidFile()}, args...)...)
+	cmd := exec.Command(s.path, append([]string{"-addr", testproc.FreeAddress(t), "-pid-file", s.pidFile()}, args...)...)
 	cmd.Env = testproc.Env("main")
 	cmd.Stdout, cmd.Stderr = write, write // a file, which each generation passes on
 	require.NoError(t, cmd.Start())

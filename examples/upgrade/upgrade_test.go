@@ -212,7 +212,7 @@ func TestBadStart(t *testing.T) {
 			"upgrade: component take over: -pid-file: open /nowhere/pid.*: no such file or directory\n",
 		},
 		{
-			"never healthy", []string{"-addr", "127.0.0.1:0", "-store", "/nowhere/store", "-health-timeout", "50ms"}, "",
+			"never healthy", []string{"-addr", "127.0.0.1:0", "-store", "/nowhere/store", "-health-timeout", "5s"}, "",
 			"upgrade: component take over: health: gave up after * 503 Service Unavailable*\n",
 		},
 		{"not inherited", nil, inheritedVariable + "=1", "upgrade: UPGRADE_INHERITED is set, but descriptor 4 is not what it promises: *\n"},

@@ -62,10 +62,13 @@ func (u *upgrader) begin() (unable string) {
 	return u.unable
 }
 
-func (u *upgrader) allow() {
+func (u *upgrader) allow() { u.refuse("") }
+
+// refuse says why no upgrade can begin from now on.
+func (u *upgrader) refuse(why string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.unable = ""
+	u.unable = why
 }
 
 // upgrade starts a new process and, when that serves, stops this one. If anything goes wrong
@@ -105,9 +108,8 @@ func (u *upgrader) upgrade() {
 	if err := systemd.MainPID(next.process.Pid); err != nil { // or it takes the end of this process for that of the service
 		u.log.Warn("the service manager does not follow", "reason", err)
 	}
-	begun := u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid))
-	u.allow() // the stop refuses the next one
-	if begun {
+	u.refuse(shutdown.ErrShuttingDown.Error()) // whoever reads of it may ask at once
+	if u.gs.Shutdown(fmt.Errorf("replaced by process %d", next.process.Pid)) {
 		go u.watch(next)
 		return
 	}

@@ -57,7 +57,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return errors.Join(err, journal.Close())
 	}
 
-	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Logger(log))
+	// When a tick was given up, the journal still has to be closed, on a slow disk too. Grace and
+	// Tail together are less than the 30s after which Kubernetes kills.
+	gs := shutdown.New(shutdown.Grace(cfg.grace), shutdown.Tail(4*time.Second), shutdown.Logger(log))
 	if err := assemble(gs, cfg, log, journal, listener); err != nil {
 		return errors.Join(err, listener.Close(), journal.Close())
 	}
@@ -100,7 +102,7 @@ func assemble(gs *shutdown.GracefulShutdown, cfg config, log *slog.Logger, journ
 	registry.DrainOn(gs.Draining())
 	gs.Go("checks", registry.Run)
 	gs.GoHTTP("health", newHealthServer(registry, log), listener,
-		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
+		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(5*time.Second))
 	gs.Go("announce", func(ctx context.Context) error { return announce(ctx, log, listener) })
 	return nil
 }

@@ -44,7 +44,7 @@ func TestSIGTERMAtAnyMoment(t *testing.T) {
 
 func TestSIGTERMInATick(t *testing.T) {
 	t.Parallel()
-	p := start(t, newFile(t), "-collect-every", "50ms", "-collect-takes", "3s")
+	p := start(t, newFile(t), "-collect-every", "50ms", "-collect-takes", "6s")
 	key := p.Stderr.Await(`msg="tick begins" .* tick=(\S+)`)[1]
 	p.Signal(syscall.SIGTERM)
 	begin := p.stopBegan()
@@ -114,7 +114,7 @@ func requireRunAgain(t *testing.T, file string) {
 	p.Stderr.Await(`msg="tick done" job=collect requestID=[0-9a-f]{32} tick=` + rows[0].key())
 	p.stop()
 	again := readTicks(t, file)
-	require.NotEmpty(t, again) // a new hour may have begun
+	require.Len(t, again, 1)
 	assert.Equal(t, rows[0].key(), again[0].key())
 	assert.Equal(t, 2, again[0].attempt)
 	assert.Equal(t, "done", again[0].state)
@@ -162,7 +162,7 @@ func TestTickThatEndsItsProcessIsGivenUp(t *testing.T) {
 func TestHungTickIsGivenUpAtGrace(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
-	p := start(t, file, "-collect-every", "10ms", "-report-every", "10ms", "-fault", "hang", "-timeout", "300ms", "-grace", "3s")
+	p := start(t, file, "-collect-every", "10ms", "-report-every", "10ms", "-fault", "hang", "-timeout", "2s", "-grace", "3s")
 	p.waitForBody("/livez", `collect down: running collect/\S+: late by`)
 	p.waitForBody("/livez", `report up`) // on a slow machine it may be late, too, but not for ever: jobs do not wait for each other
 

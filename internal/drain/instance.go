@@ -228,9 +228,12 @@ func (in *instance) close() {
 	in.spare()
 	in.kill()
 	<-in.ended
-	select {
-	case <-in.read:
-	case <-time.After(time.Second): // a descendant that was not found holds the pipe
+	for range 2 {
+		select {
+		case <-in.read:
+		case <-time.After(time.Second): // a descendant holds the pipe; it was being started just now
+			in.kill()
+		}
 	}
 	in.reader.Close()
 	_ = os.RemoveAll(in.dir)

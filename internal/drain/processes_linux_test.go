@@ -1,7 +1,9 @@
 package drain
 
 import (
+	"io"
 	"net"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -22,15 +24,9 @@ func TestParseAddress(t *testing.T) {
 
 func TestMarked(t *testing.T) {
 	assert.Empty(t, marked("nobody"))
-	sleep := exec.Command("sleep", "60")
-	sleep.Env = []string{markVariable + "=somebody"}
-	require.NoError(t, sleep.Start())
-	defer func() {
-		_ = sleep.Process.Kill()
-		_ = sleep.Wait()
-	}()
-	assert.Equal(t, []int{sleep.Process.Pid}, marked("somebody"))
-	assert.Contains(t, processName(sleep.Process.Pid), "sleep")
+	pid := startMarked(t, "somebody")
+	assert.Equal(t, []int{pid}, marked("somebody"))
+	assert.Contains(t, processName(pid), "cat")
 	assert.Empty(t, listening("somebody"))
 }
 
@@ -41,13 +37,29 @@ func TestListening(t *testing.T) {
 	f, err := l.(*net.TCPListener).File()
 	require.NoError(t, err)
 	defer f.Close()
-	sleep := exec.Command("sleep", "60")
-	sleep.Env = []string{markVariable + "=listener"}
-	sleep.Stdin = f // it has the socket
-	require.NoError(t, sleep.Start())
-	defer func() {
-		_ = sleep.Process.Kill()
-		_ = sleep.Wait()
-	}()
+	startMarked(t, "listener", f)
 	assert.Equal(t, []string{l.Addr().String()}, listening("listener"))
+}
+
+// startMarked starts a process that has the files, too. It returns when the program has answered:
+// for some milliseconds after Start its environment reads as empty.
+func startMarked(t *testing.T, mark string, files ...*os.File) (pid int) {
+	t.Helper()
+	cat := exec.Command("cat")
+	cat.Env = []string{markVariable + "=" + mark}
+	cat.ExtraFiles = files
+	in, err := cat.StdinPipe()
+	require.NoError(t, err)
+	out, err := cat.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cat.Start())
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cat.Wait()
+	})
+	_, err = in.Write([]byte("."))
+	require.NoError(t, err)
+	_, err = io.ReadFull(out, make([]byte, 1))
+	require.NoError(t, err)
+	return cat.Process.Pid
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
@@ -119,18 +120,32 @@ func (c *Call) Wait(ctx context.Context, notice time.Duration) bool {
 
 // WaitFor waits until the function has ended, at most d, and reports whether it has.
 func (c *Call) WaitFor(d time.Duration) bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-	}
-	timer := time.NewTimer(d)
+	_, ended := receive(c.done, d)
+	return ended
+}
+
+// receive receives from c, and gives up after d. It counts d in ticks: in a process that was
+// suspended, or gets no processor for a while, nothing could be sent in that time, and it must not
+// be counted in full.
+func receive[T any](c <-chan T, d time.Duration) (v T, ok bool) {
+	const ticks = 10
+	timer := time.NewTimer(d / ticks)
 	defer timer.Stop()
-	select {
-	case <-c.done:
-		return true
-	case <-timer.C:
-		return false
+	for n := 0; ; n++ {
+		select {
+		case v = <-c:
+			return v, true
+		default: // of several ready cases, select picks any
+		}
+		if n == ticks || d <= 0 {
+			return v, false
+		}
+		select {
+		case v = <-c:
+			return v, true
+		case <-timer.C:
+			timer.Reset(d / ticks)
+		}
 	}
 }
 
@@ -143,6 +158,16 @@ func Within(d time.Duration, label string, fn func() error) error {
 	return c.Err()
 }
 
+// Ended reports whether ctx has ended. At its deadline it waits for that, at most [Notice]: package
+// net has timers of its own for that deadline, and its "i/o timeout" may come a moment earlier.
+func Ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	if ctx.Err() == nil && ok && !time.Now().Before(deadline) {
+		receive(ctx.Done(), Notice)
+	}
+	return ctx.Err() != nil
+}
+
 // Moment is how long a method gets that has nothing to wait for, such as Error or Name.
 const Moment = 100 * time.Millisecond
 
@@ -153,6 +178,10 @@ func Text(v any) string {
 		return "<nil>"
 	case string:
 		return v
+	case error:
+		if reflect.TypeOf(v) == reflect.TypeOf(errors.New("")) { // it runs nothing of a user's
+			return v.Error()
+		}
 	}
 	unavailable := func(why string) string {
 		return fmt.Sprintf("%T, whose text is not available: %s", v, why)
@@ -172,12 +201,8 @@ func Text(v any) string {
 			text <- fmt.Sprint(v) // package fmt recovers from a panic of String
 		}
 	}()
-	timer := time.NewTimer(Moment)
-	defer timer.Stop()
-	select {
-	case s := <-text:
+	if s, ok := receive(text, Moment); ok {
 		return s
-	case <-timer.C:
-		return unavailable("it has not returned")
 	}
+	return unavailable("it has not returned")
 }

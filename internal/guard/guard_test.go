@@ -143,3 +143,33 @@ func TestLabelNamesWhoHangs(t *testing.T) {
 	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	assert.Contains(t, profile.String(), `"gracekit":"shutdown/mysql"`)
 }
+
+// Package net's timer for the deadline of a context may fire before the one of the context.
+func TestEndedAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 { // timers of one moment fire in any order
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			assert.False(t, guard.Ended(ctx))
+			time.Sleep(time.Second)
+			assert.True(t, guard.Ended(ctx))
+			cancel()
+		}
+		past, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Second))
+		defer cancel()
+		begin := time.Now()
+		assert.False(t, guard.Ended(endless{past}), "a context that ignores its deadline")
+		assert.Zero(t, time.Since(begin), "before the deadline")
+		time.Sleep(time.Second)
+		assert.False(t, guard.Ended(endless{past}), "a context that ignores its deadline")
+		assert.Equal(t, time.Second+guard.Notice, time.Since(begin))
+		cancel()
+		assert.True(t, guard.Ended(past))
+		assert.False(t, guard.Ended(context.Background()))
+	})
+}
+
+// endless has a deadline, but does not end at it.
+type endless struct{ context.Context }
+
+func (endless) Done() <-chan struct{} { return nil }
+func (endless) Err() error            { return nil }

@@ -22,6 +22,7 @@ type Queue struct {
 	dropped int
 	idle    chan struct{} // closed when nothing is waiting; nil before the first Add
 	running bool
+	called  time.Time // when the function in progress was
 	closed  bool
 }
 
@@ -76,7 +77,18 @@ func (q *Queue) next() func() {
 	f := q.waiting[0]
 	q.waiting[0] = nil
 	q.waiting = q.waiting[1:]
+	q.called = time.Now()
 	return f
+}
+
+// InProgress returns for how long the function in progress has been running; 0 if there is none.
+func (q *Queue) InProgress() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.running {
+		return 0
+	}
+	return time.Since(q.called)
 }
 
 func (q *Queue) fail(err error) {

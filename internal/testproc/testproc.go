@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix || windows
 
 // Package testproc runs the test binary again, as a process that gets real signals and can exit.
 // Only tests import it.

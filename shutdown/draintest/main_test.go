@@ -319,8 +319,12 @@ func (d document) row(t *testing.T, name string) tableRow {
 // try tries the service with a fault.
 func try(t *testing.T, fault string, args ...string) (d document, status int) {
 	t.Helper()
-	args = append(args, "-json", "--",
-		service, "-addr", "127.0.0.1:{port}", "-admin", "127.0.0.1:{port2}", "-fault", fault)
+	grace := "2s"
+	if fault == "none" {
+		grace = "6s" // time enough for a client that reads slowly on a slow machine
+	}
+	args = append(args, "-json", "--", service, "-addr", "127.0.0.1:{port}", "-admin", "127.0.0.1:{port2}",
+		"-grace", grace, "-fault", fault)
 	var stdout, stderr bytes.Buffer
 	status = run(args, &stdout, &stderr)
 	require.NoError(t, json.Unmarshal(stdout.Bytes(), &d), "%s", &stderr)

@@ -52,6 +52,7 @@ func TestFirstAsksSecondForces(t *testing.T) {
 		s.source <- syscall.SIGTERM
 		<-s.Draining()
 		s.source <- os.Interrupt
+		time.Sleep(time.Second)
 		s.source <- os.Interrupt
 		synctest.Wait()
 		assert.Equal(t, []os.Signal{os.Interrupt, os.Interrupt}, *s.forced)

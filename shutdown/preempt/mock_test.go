@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gracekit/gracekit/internal/testproc"
 	"github.com/gracekit/gracekit/shutdown"
 	"github.com/gracekit/gracekit/shutdown/preempt"
 )
@@ -79,12 +80,8 @@ func TestEC2MetadataMock(t *testing.T) {
 // startMock returns the URL of a mock that answers.
 func startMock(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host, port, err := net.SplitHostPort(testproc.FreeAddress(t))
 	require.NoError(t, err)
-	host, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	l.Close()
-
 	ctx, cancel := context.WithCancel(context.Background())
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, append(args, "--hostname", host, "--port", port)...)

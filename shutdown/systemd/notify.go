@@ -121,15 +121,13 @@ func send(ctx context.Context, address string, wait time.Duration, state string,
 			return err
 		}
 		defer conn.Close()
-		if err := conn.SetWriteDeadline(time.Now().Add(wait)); err != nil {
-			return err
-		}
-		defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })()
-		if len(fds) > 0 {
-			return write(conn, state, fds)
-		}
-		_, err = conn.Write([]byte(state))
-		return err
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		return write(conn, state, fds, func() {
+			// Not before: a process that gets no processor misses deadlines that nothing needs.
+			_ = conn.SetWriteDeadline(time.Now().Add(wait))
+			context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })
+		})
 	}()
 	if err != nil {
 		first, _, _ := strings.Cut(state, "\n")

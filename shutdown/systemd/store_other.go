@@ -7,4 +7,4 @@ import (
 	"net"
 )
 
-func write(*net.UnixConn, string, []int) error { return errors.ErrUnsupported }
+func write(*net.UnixConn, string, []int, func()) error { return errors.ErrUnsupported }

@@ -186,7 +186,7 @@ func TestUnreadSocket(t *testing.T) {
 	gs.Shutdown(nil)
 	err := gs.Wait()
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	assert.ErrorContains(t, err, "systemd (finish): systemd: sending STOPPING=1: write unixgram")
+	assert.ErrorContains(t, err, "systemd (finish): systemd: sending STOPPING=1: raw-write unixgram")
 	var states []string
 	for _, c := range gs.Report().Steps {
 		states = append(states, c.Stage+" "+c.Name+" "+string(c.State))

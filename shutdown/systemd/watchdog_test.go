@@ -198,7 +198,7 @@ func TestWatchdogOfAnotherProcess(t *testing.T) {
 // The trigger comes in the moment of a ping. In real time, because that is where they race.
 func TestStoppingRacesWithPings(t *testing.T) {
 	r := record(t)
-	t.Setenv("WATCHDOG_USEC", "400")
+	t.Setenv("WATCHDOG_USEC", "4000") // every 2ms: more often, the queue is full whenever its reader gets no processor
 	for range 20 {
 		gs := service(t)
 		require.NoError(t, gs.Start(t.Context()))

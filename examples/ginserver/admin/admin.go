@@ -31,7 +31,7 @@ func Serve(
 		ErrorLog:          errorLog,
 	}
 	gs.GoHTTP("admin", srv, listener,
-		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(time.Second))
+		shutdown.InPhase(shutdown.PhaseFlush), shutdown.DrainTimeout(5*time.Second))
 }
 
 // newHandler returns what is served. A profile that somebody takes ends with stop: the service does

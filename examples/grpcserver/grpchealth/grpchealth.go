@@ -126,12 +126,17 @@ func (s *Server) Watch(req *grpc_health_v1.HealthCheckRequest, stream grpc_healt
 
 	s.update()
 	w := &watch{Health_WatchServer: stream, ctx: ctx, last: -1}
-	err := s.Server.Watch(req, w)
-	if stream.Context().Err() != nil || s.streams.Err() == nil {
-		return err
+	if s.streams.Err() == nil {
+		if err := s.Server.Watch(req, w); stream.Context().Err() != nil || s.streams.Err() == nil {
+			return err
+		}
 	}
-	if resp, err := s.Check(ctx, req); err == nil && resp.GetStatus() != w.last { // the end has overtaken the news
-		_ = stream.Send(resp) // if it does not arrive, the end says the same
+	last, err := s.Check(ctx, req)
+	if err != nil { // Watch answers where Check fails: the protocol wants it to wait for the name
+		last = &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVICE_UNKNOWN}
+	}
+	if last.GetStatus() != w.last { // the end has overtaken the news
+		_ = stream.Send(last) // if it does not arrive, the end says the same
 	}
 	return status.Error(codes.Unavailable, "the server stops")
 }

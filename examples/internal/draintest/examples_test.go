@@ -5,7 +5,6 @@
 package draintest
 
 import (
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gracekit/gracekit/health"
+	"github.com/gracekit/gracekit/internal/testproc"
 	"github.com/gracekit/gracekit/shutdown/shutdowntest"
 )
 
@@ -45,14 +45,13 @@ func TestGRPCServer(t *testing.T) {
 		shutdowntest.Grace(8*time.Second))
 }
 
-// The worker serves nothing but its health, which no balancer asks for. It does so until
-// PhaseFlush, and what waits in the queue of such a late listener when it is closed is lost.
+// The worker serves nothing but its health, which no balancer asks for.
 func TestWorker(t *testing.T) {
 	shutdowntest.Program(t, []string{build(t, "worker"), "-addr", "127.0.0.1:{port}",
 		"-journal", "{dir}/worker.db", "-collect-every", "100ms", "-collect-takes", "100ms",
 		"-timeout", "4s", "-grace", "5s"},
 		shutdowntest.Grace(8*time.Second),
-		shutdowntest.Skip("replace-http1", "replace-newconn", "idle", "readiness", "queue"))
+		shutdowntest.Skip("replace-http1", "replace-newconn", "idle", "readiness"))
 }
 
 const token = "a token that is long enough for everybody"
@@ -69,7 +68,7 @@ func apiserverFlags() []string {
 }
 
 func TestAuthzServer(t *testing.T) {
-	addr, feed, redis := freeAddress(t), freeAddress(t), freeAddress(t)
+	addr, feed, redis := testproc.FreeAddress(t), testproc.FreeAddress(t), testproc.FreeAddress(t)
 	apiserver := exec.Command(build(t, "iam/apiserver"),
 		append([]string{"-addr", addr, "-feed", feed, "-embedded-redis", redis}, apiserverFlags()...)...)
 	require.NoError(t, apiserver.Start())
@@ -83,14 +82,6 @@ func TestAuthzServer(t *testing.T) {
 		shutdowntest.Grace(8*time.Second),
 		shutdowntest.Request(http.MethodPost, "/v1/authz",
 			`{"subject":"a","action":"b","resource":"c"}`, nil))
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
 }
 
 // build builds an example, and skips the test if it is not asked for.

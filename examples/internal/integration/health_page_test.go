@@ -299,7 +299,7 @@ func newHealth(t *testing.T, failing bool) *health.Registry {
 }
 
 // lifetime is that of the browser, so that a browser that hangs cannot hold up everything else.
-const lifetime = time.Minute
+const lifetime = 3 * time.Minute
 
 // findBrowser returns where a browser is, or skips the test if there is none.
 func findBrowser(t *testing.T) (path string) {

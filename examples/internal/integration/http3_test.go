@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -67,6 +68,11 @@ func newHTTP3Client(tr *trial, tlsConfig *tls.Config, keeps bool) client {
 			return io.NopCloser(strings.NewReader(question)), nil
 		}
 		_, answer, err := post(ctx, transport, "https://example.com", question, getBody)
+		// After GOAWAY, quic-go's client closes a connection without requests. One that is just to
+		// begin there fails, and quic-go does not see that nothing of it was sent.
+		if errors.Is(err, &http3.Error{ErrorCode: http3.ErrCodeNoError}) {
+			_, answer, err = post(ctx, transport, "https://example.com", question, getBody)
+		}
 		if !keeps {
 			transport.CloseIdleConnections()
 		}

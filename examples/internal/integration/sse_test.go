@@ -41,7 +41,7 @@ func TestSSE(t *testing.T) {
 						return false
 					}
 					c.SSEvent("", i.answer(c.Query("question")))
-					return !leaves(c.Request.Context(), leave)
+					return !leaves(c.Request.Context(), leave, c.Query("question"))
 				})
 			})
 			goHTTP(t, i, &http.Server{Handler: engine})
@@ -55,23 +55,29 @@ func TestSSE(t *testing.T) {
 func (i *instance) serveEvents(w http.ResponseWriter, r *http.Request) {
 	leave, done, ok := i.streams.Stream()
 	defer done()
+	question := r.FormValue("question")
 	w.Header().Set("Content-Type", "text/event-stream")
 	for ok {
-		fmt.Fprintf(w, "data: %s\n\n", i.answer(r.FormValue("question")))
-		if http.NewResponseController(w).Flush() != nil || leaves(r.Context(), leave) {
+		fmt.Fprintf(w, "data: %s\n\n", i.answer(question))
+		if http.NewResponseController(w).Flush() != nil || leaves(r.Context(), leave, question) {
 			return
 		}
 	}
 }
 
-// leaves pauses between two events, and reports whether there shall not be another one.
-func leaves(ctx context.Context, leave <-chan struct{}) bool {
+// leaves pauses between two events, and reports whether there shall not be another one. There is
+// none after the answer to a slow question, which may come before the stop tells the streams.
+func leaves(ctx context.Context, leave <-chan struct{}, question string) bool {
+	var next <-chan time.Time
+	if question != slow {
+		next = time.After(2 * time.Millisecond)
+	}
 	select {
 	case <-leave:
 		return true
 	case <-ctx.Done():
 		return true
-	case <-time.After(2 * time.Millisecond):
+	case <-next:
 		return false
 	}
 }

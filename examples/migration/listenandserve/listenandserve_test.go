@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gracekit/gracekit/examples/migration/internal/process"
+	"github.com/gracekit/gracekit/internal/testproc"
 	"github.com/gracekit/gracekit/shutdown"
 )
 
@@ -92,7 +93,7 @@ func TestSecondSignal(t *testing.T) {
 	require.Equal(t, "begun", p.Line())
 	p.Signal(syscall.SIGTERM)
 	awaitRefused(t, addr)
-	p.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGINT) // a second SIGTERM within 5ms would count as the same
 	_, stderr, status := p.Wait()
 	assert.Contains(t, stderr, "exiting at once; waiting for ")
 	assert.Equal(t, 1, status)
@@ -101,7 +102,7 @@ func TestSecondSignal(t *testing.T) {
 // The server for metrics answers when that of the API is gone.
 func TestMetricsUntilTheEnd(t *testing.T) {
 	listen := func() net.Listener {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", testproc.FreeAddress(t))
 		require.NoError(t, err)
 		return l
 	}
@@ -127,10 +128,7 @@ func TestMetricsUntilTheEnd(t *testing.T) {
 
 func start(t *testing.T, child string) (p *process.Process, addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr = l.Addr().String()
-	require.NoError(t, l.Close())
+	addr = testproc.FreeAddress(t)
 	p = process.Start(t, child, "export ADDR="+addr+";")
 	require.Eventually(t, func() bool { return accepts(addr) }, 10*time.Second, 5*time.Millisecond)
 	return p, addr

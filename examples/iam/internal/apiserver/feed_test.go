@@ -255,9 +255,11 @@ func TestPublishedAfterTheCommit(t *testing.T) {
 				ann.do("POST", "/v1/policies", newPolicy(fmt.Sprint("p", i), "allow"))
 			}
 		})
-		for range changes {
-			received, err := subscription.ReceiveMessage(t.Context())
-			require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // only reached if a message is lost
+		defer cancel()
+		for i := range changes {
+			received, err := subscription.ReceiveMessage(ctx)
+			require.NoError(t, err, "after %d of %d messages", i, changes)
 			message, err := notify.Parse(received.Payload)
 			require.NoError(t, err)
 			assert.GreaterOrEqual(t, s.revision(), message.Version)

@@ -102,7 +102,7 @@ func TestDecisionsAfterAnError(t *testing.T) {
 	out := &failing{}
 	s := startReady(t, f, miniredis.RunT(t).Addr(), func(o *authzserver.Options) { o.Decisions, o.AdminAddr = out, "127.0.0.1:0" })
 	s.ask(ann, "first")
-	s.eventually("it has failed", func() bool { return strings.Contains(s.log.String(), "the disk is full") })
+	s.eventuallyLogs("the disk is full")
 	s.ask(ann, "second")
 	url := adminURL(t, s)
 	s.eventually("metrics say so", func() bool {

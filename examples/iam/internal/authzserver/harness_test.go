@@ -238,6 +238,12 @@ func (s *server) eventually(what string, condition func() bool) {
 	require.Eventually(s.t, condition, soon, 2*time.Millisecond, what)
 }
 
+// eventuallyLogs waits for a text in the log: the effect that it tells of may be seen before it.
+func (s *server) eventuallyLogs(text string) {
+	s.t.Helper()
+	s.eventually("in the log: "+text, func() bool { return strings.Contains(s.log.String(), text) })
+}
+
 func (s *server) get(path string) (status int, body string) {
 	resp, err := s.client.Get(s.url + path)
 	if err != nil {

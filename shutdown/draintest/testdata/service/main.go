@@ -30,10 +30,11 @@ func main() {
 	admin := flag.String("admin", "", "`host:port` of a second server")
 	name := flag.String("fault", "none", "what is wrong")
 	delay := flag.Duration("delay", 500*time.Millisecond, "how long to go on after the signal")
+	grace := flag.Duration("grace", 2*time.Second, "how long requests in flight may take after that")
 	secure := flag.Bool("tls", false, "serve HTTPS")
 	flag.Parse()
 	log.SetFlags(0)
-	s := &service{fault: *name, delay: *delay, tls: *secure, streams: new(shutdown.Tracker)}
+	s := &service{fault: *name, delay: *delay, grace: *grace, tls: *secure, streams: new(shutdown.Tracker)}
 	if err := s.run(*addr, *admin); err != nil {
 		log.Fatal(err)
 	}
@@ -45,6 +46,7 @@ func main() {
 type service struct {
 	fault   string
 	delay   time.Duration
+	grace   time.Duration
 	tls     bool
 	unready atomic.Bool
 	leave   <-chan struct{} // closed when the stop begins
@@ -111,7 +113,7 @@ func (s *service) run(addr, admin string) error {
 
 // gracekit stops as it should, but for what is wrong.
 func (s *service) gracekit(l net.Listener) error {
-	grace := 2 * time.Second
+	grace := s.grace
 	onForce := []signals.Option{}
 	switch s.fault {
 	case "hangs":

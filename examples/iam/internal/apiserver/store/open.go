@@ -63,6 +63,7 @@ func Open(ctx context.Context, dsn string, newKey []byte) (*Store, error) {
 			return nil, fmt.Errorf("store: %w", err)
 		}
 		dialector = sqlite.Open(name)
+		s.writing = make(chan struct{}, 1) // SQLite lets one write, and does not let the others queue
 	case scheme == "mysql" && rest != "":
 		config, err := mysqldriver.ParseDSN(rest)
 		if err != nil {
