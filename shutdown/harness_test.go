@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serveUntilStop is a process of its own. Its argument is Delay; GET /stop begins the stop.
+// serveUntilStop is a process of its own. Its argument is Delay; GET /stop begins the stop, and
+// GET /stop-slowly one that asks its reason for its text for most of the time that it has.
 func serveUntilStop() {
 	delay, err := time.ParseDuration(os.Args[1])
 	if err != nil {
@@ -56,8 +57,11 @@ func serveUntilStop() {
 		panic(err)
 	}
 	gs.GoHTTP("api", &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/stop" {
+		switch r.URL.Path {
+		case "/stop":
 			gs.Shutdown(nil)
+		case "/stop-slowly":
+			gs.Shutdown(slowReason{})
 		}
 	})}, l)
 	gs.Go("says", func(ctx context.Context) error {
@@ -69,6 +73,13 @@ func serveUntilStop() {
 	if err := gs.Run(context.Background()); err != nil {
 		panic(err)
 	}
+}
+
+type slowReason struct{}
+
+func (slowReason) Error() string {
+	time.Sleep(80 * ms)
+	return "slow"
 }
 
 // leakedGoroutines returns the stacks of this package's goroutines. Those of a connection that was

@@ -133,7 +133,7 @@ func (s *stop) begin() {
 	gs.log(level, "shutdown begins", attrs...)
 
 	s.seen = s.begun
-	if settled != nil {
+	if settled != nil && !isClosed(settled) {
 		<-settled // a Start in progress sees the trigger and ends
 		s.seen = time.Now()
 	}
@@ -235,18 +235,18 @@ func lingerInFull(ctx context.Context, _ time.Time, d time.Duration) {
 }
 
 // catchUp is called at a time that was due. If it is late, the process was suspended, and what its
-// clients have sent meanwhile is read before anything is closed. That takes 100ms, and up to a
-// second while there is something to read.
+// clients have sent meanwhile is read before anything is closed: until nothing has come for half a
+// second, two seconds at most. A shorter pause may come from a thread that still has no processor.
 func (s *stop) catchUp(due time.Time) {
 	if time.Since(due) <= suspension {
 		return
 	}
 	_, grace, _ := s.gs.clock.ends()
-	most := time.Now().Add(min(time.Second, time.Until(grace)/2))
-	for quiet := 0; quiet < 10; {
+	most := time.Now().Add(min(2*time.Second, time.Until(grace)/2))
+	for quiet := 0; quiet < 50 && time.Now().Before(most); quiet++ {
 		before := s.notes()
 		time.Sleep(connsTick)
-		if quiet++; s.notes() > before && time.Now().Before(most) {
+		if s.notes() > before {
 			quiet = 0
 		}
 	}

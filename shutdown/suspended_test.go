@@ -19,20 +19,24 @@ import (
 // goes on.
 func TestRequestsToASuspendedProcessAreAnswered(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes four seconds")
+		t.Skip("it takes five seconds")
 	}
-	for name, delay := range map[string]string{"in Delay": "2s", "in Linger": "0s"} {
+	for name, test := range map[string]struct{ delay, stop string }{
+		"in Delay":               {"2s", "/stop"},
+		"in Linger":              {"0s", "/stop"},
+		"in the reason's method": {"0s", "/stop-slowly"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := testproc.Start(t, "serves", delay)
+			p := testproc.Start(t, "serves", test.delay)
 			addr, _ := p.Stdout.Line()
 			var conns []*conn
-			for range 150 {
+			for range 500 {
 				c := dial(t, addr)
 				c.get("/")
 				conns = append(conns, c)
 			}
-			dial(t, addr).send("/stop")
+			dial(t, addr).send(test.stop)
 			p.Stdout.Expect("stops")
 
 			p.Signal(syscall.SIGSTOP)
