@@ -24,10 +24,11 @@ func checkPath(req *http.Request) string {
 	if exact || last != "" && !strings.ContainsAny(last, "*{") {
 		return "" // the pattern matches one path only, that of the endpoint
 	}
-	rest := strings.Trim(req.URL.Path, "/")
+	path := strings.Trim(req.URL.Path, "/")
 	if isStripped(req) {
-		return rest
+		return path
 	}
+	rest := path
 	below := "" // the value of a wildcard just before
 	for fixed = strings.Trim(fixed, "/"); fixed != ""; {
 		var segment, want string
@@ -35,7 +36,7 @@ func checkPath(req *http.Request) string {
 		segment, rest, _ = strings.Cut(rest, "/")
 		below = wildcardValue(req, want)
 		if segment != want && below == "" {
-			return strings.Trim(req.URL.Path, "/") // a router has removed what the pattern has
+			return path // a router has removed what the pattern has
 		}
 	}
 	prefix, _, _ := strings.Cut(last, "*")

@@ -267,17 +267,20 @@ func (gs *GracefulShutdown) closeInPhase(ctx context.Context, s *server) {
 	if s.http != nil {
 		close(s.http.leaving)
 	}
-	var held []*heldListener
+	end, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, min(time.Until(end)/2, closeWait+gs.linger))
+	defer cancel()
+	_ = hold(ctx, s.heldListeners())
+	s.conns.linger(ctx, stopOf(ctx).begun, gs.linger)
+}
+
+func (s *server) heldListeners() (held []*heldListener) {
 	for _, l := range s.listeners {
 		if l, ok := l.(*heldListener); ok {
 			held = append(held, l)
 		}
 	}
-	end, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(ctx, min(time.Until(end)/2, closeWait+gs.linger))
-	defer cancel()
-	_ = hold(ctx, held)
-	s.conns.linger(ctx, stopOf(ctx).begun, gs.linger)
+	return held
 }
 
 func applyAll(s *step, opts []ServerOption) {

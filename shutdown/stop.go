@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"runtime/pprof"
 	"slices"
 	"time"
@@ -202,9 +201,8 @@ func (s *stop) lingering() *step {
 	shared := slices.ContainsFunc(s.gs.held, func(l *heldListener) bool { return !l.owned })
 	var lingers []lingerFunc
 	for _, srv := range s.gs.servers {
-		queued := slices.ContainsFunc(srv.listeners, isHeld)
 		switch {
-		case srv.step.stage.afterIngress() || d == 0 && !queued:
+		case srv.step.stage.afterIngress() || d == 0 && len(srv.heldListeners()) == 0:
 		case srv.conns != nil:
 			lingers = append(lingers, srv.conns.linger)
 		case shared: // a connection that is not known may have been accepted a moment ago
@@ -220,11 +218,6 @@ func (s *stop) lingering() *step {
 		}
 		return nil
 	}}
-}
-
-func isHeld(l net.Listener) bool {
-	_, held := l.(*heldListener)
-	return held
 }
 
 func lingerInFull(ctx context.Context, _ time.Time, d time.Duration) {
